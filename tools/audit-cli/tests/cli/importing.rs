@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::time::Duration;
 
 use crate::scratch::{self, auditlog, json, stderr, stdout, trail};
 use auditlog::LogEntry;
@@ -410,4 +412,62 @@ fn a_duplicate_key_is_rejected() {
             "{message}"
         );
     }
+}
+
+/// A pipe has its bytes once, so a second open would lose entries or wait forever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_opened_once() {
+    let folder = scratch::folder();
+    let lines: String = (0..1_500)
+        .map(|number| {
+            let entry = LogEntry::new("update", "User", number.to_string(), "x");
+            entry.to_canonical_json().expect("JSON") + "\n"
+        })
+        .collect();
+    let digest = hmac_sha256::Hash::hash(lines.as_bytes());
+    let digest = digest.map(|byte| format!("{byte:02x}")).concat();
+    let fifo = folder.join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo runs").success());
+    for (name, file) in [("fifo", text(&fifo)), ("stdin", "/dev/stdin")] {
+        let store = folder.join(name).with_extension("db");
+        let mut command = auditlog();
+        command.timeout(Duration::from_secs(60));
+        if name == "fifo" {
+            let (fifo, lines) = (fifo.clone(), lines.clone());
+            std::thread::spawn(move || fs::write(fifo, lines).expect("written"));
+        } else {
+            command.write_stdin(lines.clone());
+        }
+        let output = command
+            .arg("--store")
+            .arg(&store)
+            .args(["import", "--create", "--keep-going", file])
+            .output()
+            .expect("the command runs");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "1,500 entries read: 1,500 new, 0 already in the trail\n",
+            "{name}: {output:?}"
+        );
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let recorded = json(&store, &["log", "action:import"]).remove(0);
+        assert_eq!(recorded["additional_data"]["file"], file);
+        assert_eq!(recorded["additional_data"]["sha256"], digest);
+    }
+    let store = trail(&folder);
+    let output = auditlog()
+        .write_stdin("")
+        .arg("--store")
+        .arg(&store)
+        .args(["import", "--format", "tables", "/dev/stdin"])
+        .output()
+        .expect("the command runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains("tables cannot be read from a pipe"),
+        "{message}"
+    );
 }

@@ -201,6 +201,15 @@ pub(crate) fn stdout(store: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
+/// Runs the command, checks that a removal was not confirmed, and returns its standard output.
+pub(crate) fn unconfirmed(store: &Path, args: &[&str]) -> String {
+    let output = run(store, args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{args:?}: {errors}");
+    assert_eq!(errors, "", "{args:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
 /// Runs the command, checks the exit code, and returns its standard error.
 pub(crate) fn stderr(store: &Path, args: &[&str], code: i32) -> String {
     let output = run(store, args);

@@ -349,6 +349,49 @@ fn progress_is_shown_on_a_terminal() {
     assert_eq!(left, ["trail.jsonl"]);
 }
 
+/// The file is correct, so the message is about the command.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_import_can_be_continued() {
+    let folder = scratch::folder();
+    let fifo = folder.join("trail.jsonl");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo runs").success());
+    let file = fifo.to_str().expect("UTF-8");
+    for (entries, message) in [
+        (
+            1,
+            "interrupted: nothing was imported; run the command again",
+        ),
+        (1_500, "interrupted: the trail has "),
+    ] {
+        let store = folder.join(format!("{entries}.db"));
+        let mut terminal = Terminal::run(&store, &["import", "--create", file], &[]);
+        let mut pipe = std::fs::File::options()
+            .write(true)
+            .open(&fifo)
+            .expect("opened");
+        let mut write = |entries: u64| {
+            (0..entries).try_for_each(|number| {
+                let entry = LogEntry::new("update", "User", number.to_string(), "");
+                writeln!(pipe, "{}", entry.to_canonical_json().expect("JSON"))
+            })
+        };
+        terminal.until("importing");
+        write(entries).expect("read");
+        terminal.press("\u{3}");
+        // The command looks for the interrupt after each entry, and then closes the pipe.
+        while write(1).is_ok() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(terminal.end(), 130);
+        terminal.until(message);
+        let text = terminal.text();
+        assert!(!text.contains("correct the file"), "{text}");
+        assert!(text.contains("run the command again"), "{text}");
+    }
+}
+
 #[test]
 fn a_long_value_is_cut_only_on_a_terminal() {
     let folder = scratch::folder();

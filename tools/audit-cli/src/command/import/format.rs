@@ -3,8 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use audit_core::LogEntry;
@@ -12,6 +11,7 @@ use clap::ValueEnum;
 use hmac_sha256::Hash;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::input::Input;
 use crate::encoding;
 use crate::error::Error;
 
@@ -99,19 +99,9 @@ pub(super) struct Fault {
 pub(super) type Each<'e> = &'e mut dyn FnMut(Result<Found, Fault>) -> Result<(), Error>;
 
 impl Format {
-    /// Detects the format of a file: a SQLite file has tables.
-    pub(super) fn of(file: &Path) -> Result<Self, Error> {
-        if is_standard_input(file) {
-            return Ok(Self::Jsonl);
-        }
-        let mut first = Vec::new();
-        let read = File::open(file)
-            .and_then(|file| file.take(SQLITE.len() as u64).read_to_end(&mut first));
-        read.map_err(|source| Error::Input {
-            input: input_name(file),
-            source,
-        })?;
-        Ok(if first == SQLITE {
+    /// Detects the format of an input: a SQLite file has tables, and a stream has JSON lines.
+    pub(super) fn of(input: &mut Input<'_>) -> Result<Self, Error> {
+        Ok(if input.begins_with(SQLITE)? {
             Self::Tables
         } else {
             Self::Jsonl
@@ -133,11 +123,11 @@ impl Format {
         }
     }
 
-    /// Reads a file in its order, with one entry in memory, and returns the losses. The checksum is
-    /// that of the complete file, also if reading ends at an invalid line.
+    /// Reads an input in its order, with one entry in memory, and returns the losses. The checksum is
+    /// that of the complete input, also if reading ends at an invalid line.
     pub(super) fn read(
         self,
-        file: &Path,
+        input: Input<'_>,
         map: &[(String, String)],
         checksum: &mut Checksum,
         each: Each<'_>,
@@ -150,12 +140,9 @@ impl Format {
                 });
             }
             Self::Jsonl => {
-                let reader = open(file).map_err(|source| Error::Input {
-                    input: input_name(file),
-                    source,
-                })?;
-                let mut reader = Summed::new(reader);
-                let read = json_lines(&mut reader, &input_name(file), each);
+                let name = input.name();
+                let mut reader = Summed::new(input.into_reader());
+                let read = json_lines(&mut reader, &name, each);
                 // Not after an interrupt or a read error.
                 if matches!(read, Ok(()) | Err(Error::Line { .. })) {
                     *checksum = reader.finish();
@@ -169,18 +156,14 @@ impl Format {
             Self::PaperTrail => Some(audit_import::Format::PaperTrail),
             Self::SqlalchemyContinuum => Some(audit_import::Format::SqlAlchemyContinuum),
         };
-        if is_standard_input(file) {
+        let Some(file) = input.file() else {
             return Err(Error::Usage {
-                message: "tables cannot be read from the standard input".to_owned(),
+                message: format!("tables cannot be read from {}", input.kind()),
                 hint: "name the SQLite file",
             });
-        }
-        *checksum = File::open(file)
-            .map(|file| Summed::new(BufReader::new(file)).finish())
-            .map_err(|source| Error::Input {
-                input: input_name(file),
-                source,
-            })?;
+        };
+        // The reader is closed before SQLite opens the file: closing it later would release SQLite's locks.
+        *checksum = Summed::new(input.into_reader()).finish();
         tables(file, library, map, each)
     }
 }
@@ -263,26 +246,6 @@ fn tables(
         .losses()
         .map(|loss| loss.to_string())
         .collect())
-}
-
-fn is_standard_input(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
-/// Returns the name of a file; `-` is standard input.
-pub(super) fn input_name(file: &Path) -> String {
-    if is_standard_input(file) {
-        "standard input".to_owned()
-    } else {
-        file.display().to_string()
-    }
-}
-
-fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
-    if is_standard_input(file) {
-        return Ok(Box::new(io::stdin().lock()));
-    }
-    Ok(Box::new(BufReader::new(File::open(file)?)))
 }
 
 /// Reads an entry a line; empty lines do not count.

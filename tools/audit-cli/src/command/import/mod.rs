@@ -1,6 +1,7 @@
 //! `import`: reads entries from a file into the trail.
 
 mod format;
+mod input;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use self::format::{Checksum, Fault, Format, Found};
+use self::input::Input;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::global::Global;
@@ -45,7 +47,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
-    /// The file, or - for standard input
+    /// The file, or - for standard input; a pipe is read as JSON lines
     file: PathBuf,
     /// The format; by default all known tables for a SQLite file, and JSON lines for others
     #[arg(long, value_enum)]
@@ -99,11 +101,12 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         (false, true) => AccessMode::Create,
         (false, false) => AccessMode::Write,
     };
-    let input = format::input_name(&args.file);
-    // Checked before a store is created for a missing file.
+    // Opened before a store is created for a missing file.
+    let mut input = Input::open(&args.file)?;
+    let name = input.name();
     let format = match args.format {
         Some(format) => format,
-        None => Format::of(&args.file)?,
+        None => Format::of(&mut input)?,
     };
     // A missing store is created with the first entry, so that an empty file creates none.
     let trail = match mode {
@@ -115,7 +118,7 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
     let mut import = Import {
         global: &global,
         trail,
-        input: &input,
+        input: &name,
         format: format.name(),
         unit: format.unit(),
         actor,
@@ -125,7 +128,7 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         tally: Tally::default(),
     };
     let mut checksum = None;
-    let read = import.read(format, args, &mut checksum);
+    let read = import.read(input, format, args, &mut checksum);
     import.warn_of_conflicts();
     let losses = match read {
         Ok((rest, losses)) => {
@@ -234,13 +237,14 @@ impl Import<'_> {
     /// Reads a file and imports its entries except the last batch, which is returned with the losses.
     fn read(
         &mut self,
+        input: Input<'_>,
         format: Format,
         args: &ImportArgs,
         checksum: &mut Checksum,
     ) -> Result<(Vec<Found>, Vec<String>), Error> {
         let bar = progress::bar(None, "importing");
         let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
-        let losses = format.read(&args.file, &args.map, checksum, &mut |found| {
+        let losses = format.read(input, &args.map, checksum, &mut |found| {
             match found {
                 Ok(found) => {
                     if batch.len() == BATCH {
@@ -259,7 +263,9 @@ impl Import<'_> {
                 Err(fault) => return Err(self.fault(&fault)),
             }
             if interrupt::is_requested() {
-                return Err(Error::Interrupted { done: self.kept() });
+                return Err(Error::Interrupted {
+                    done: self.interrupted(),
+                });
             }
             Ok(())
         })?;
@@ -460,20 +466,40 @@ impl Import<'_> {
         }
     }
 
-    /// Describes the imported part, and how to continue.
+    /// Describes the imported part, and how to continue after a fault.
     fn kept(&self) -> String {
+        match self.imported() {
+            None => "nothing was imported; correct the file and import it again".to_owned(),
+            Some(imported) => format!(
+                "imported: {imported}; correct the file and import it again, which skips entries that \
+                 are in the trail"
+            ),
+        }
+    }
+
+    /// Describes the imported part, and how to continue after an interrupt.
+    fn interrupted(&self) -> String {
+        match self.imported() {
+            None => "nothing was imported; run the command again".to_owned(),
+            Some(imported) => format!(
+                "the trail has {imported}; run the command again to continue, which skips entries that \
+                 are in the trail"
+            ),
+        }
+    }
+
+    /// Describes the imported part; `None` if nothing was imported.
+    fn imported(&self) -> Option<String> {
         let Tally {
             read, new, until, ..
         } = self.tally;
-        if self.actor.is_none() || read == 0 {
-            return "nothing was imported; correct the file and import it again".to_owned();
-        }
-        format!(
-            "imported: {} up to {} {until}, {} of them new; correct the file and import it again, which \
-             skips entries that are in the trail",
-            text::counted(read, "entry", "entries"),
-            self.unit,
-            text::thousands(new)
-        )
+        (self.actor.is_some() && read > 0).then(|| {
+            format!(
+                "{} up to {} {until}, {} of them new",
+                text::counted(read, "entry", "entries"),
+                self.unit,
+                text::thousands(new)
+            )
+        })
     }
 }
