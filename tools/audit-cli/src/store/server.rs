@@ -15,6 +15,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(600);
 impl Server {
     /// Connects to the trail, and creates a missing one if the mode is [`AccessMode::Create`].
     pub(crate) fn open(&self, mode: AccessMode) -> Result<PostgresStore, StoreError> {
+        self.connect(mode).map_err(without_advice)
+    }
+
+    fn connect(&self, mode: AccessMode) -> Result<PostgresStore, StoreError> {
         let options = self.options();
         match mode {
             AccessMode::Read => options.read_only().connect(self.url()),
@@ -52,5 +56,41 @@ impl Server {
             Some(file) if !file.is_empty() && file != "system" => options.root_certificates(file),
             _ => options,
         }
+    }
+}
+
+/// Removes the advice to call `migrate(true)`, which is for users of the library. The hint names the
+/// command that creates a trail.
+fn without_advice(mut error: StoreError) -> StoreError {
+    if let StoreError::Foreign { found, .. } = &mut error
+        && let Some((content, advice)) = found.split_once("; ")
+        && advice.contains("migrate(true)")
+    {
+        *found = content.to_owned();
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_no_function_of_the_library() {
+        let shown = |found: &str| {
+            let error = StoreError::Foreign {
+                location: "schema `a`".to_owned(),
+                found: found.to_owned(),
+            };
+            without_advice(error).to_string()
+        };
+        assert_eq!(
+            shown("a schema without a trail; connect once with `migrate(true)` to create it"),
+            "schema `a` is not an audit store: a schema without a trail"
+        );
+        assert_eq!(
+            shown("other tables; with a detail"),
+            "schema `a` is not an audit store: other tables; with a detail"
+        );
     }
 }

@@ -72,6 +72,13 @@ fn a_missing_store_is_an_error(trail: &mut Trail) {
         3,
         &["schema `audit_cli_none` of", "without a trail", "--create"],
     );
+    // Commands that write have an error of their own.
+    let file = trail.folder.path().join("none.jsonl");
+    std::fs::write(&file, "").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let args = ["import", file, "--schema", "audit_cli_none"];
+    let output = scratch::run(Path::new(&trail.url), &args);
+    assert_error(&output, 3, &["a schema without a trail\n", "--create"]);
     let output = scratch::run(Path::new(&trail.url), &["log", "--schema", "a b"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(
