@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Output = 6,
     /// The object did not exist at the time.
     Absent = 7,
-    /// The user did not confirm.
+    /// The removal was not confirmed.
     Declined = 8,
     /// The command was interrupted.
     Interrupted = 130,
@@ -86,7 +86,7 @@ impl Exit {
             Self::Unhealthy => "doctor, reconcile or archive verify found a problem",
             Self::Output => "the output cannot be written",
             Self::Absent => "as-of: the object did not exist at that time",
-            Self::Declined => "prune, archive expire: the user did not confirm",
+            Self::Declined => "prune, archive expire: the removal was not confirmed",
             Self::Interrupted => "interrupted",
         }
     }

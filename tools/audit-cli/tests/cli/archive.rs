@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::scratch::{self, auditlog, json, run, stderr, stdout, trail};
+use crate::scratch::{self, auditlog, json, run, stderr, stdout, trail, unconfirmed};
 use serde_json::{Value, json};
 
 /// Returns the arguments with `--archive`.
@@ -97,6 +97,20 @@ fn a_trail_is_archived_verified_and_pruned() {
         text.contains("6 entries can be removed: intact files of the archive have them\n"),
         "{text}"
     );
+    let text = unconfirmed(&store, &prune);
+    assert!(
+        text.ends_with("nothing was removed; --yes removes these entries\n"),
+        "{text}"
+    );
+    let expire = ["archive", "expire", "--before", "2026-01-03"];
+    let expire = with(&archive, &[&expire[..], &["--reason", "law"]].concat());
+    let text = unconfirmed(&store, &expire);
+    assert!(
+        text.ends_with("nothing was removed; --yes removes these entries\n"),
+        "{text}"
+    );
+    let dry = [&expire[..], &["--dry-run"]].concat();
+    assert_eq!(stdout(&store, &dry), text);
     let kept = stdout(
         &store,
         &with(&archive, &["prune", "--archived", "--keep-last", "100"]),

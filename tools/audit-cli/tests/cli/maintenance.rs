@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::Path;
 
-use crate::scratch::{self, auditlog, json, run, stderr, stdout, trail};
+use crate::scratch::{self, auditlog, json, run, stderr, stdout, trail, unconfirmed};
 use auditlog::sqlite::rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn prune_removes_nothing_without_confirmation() {
     let store = trail(&scratch::folder());
-    let text = stdout(&store, &["prune", "--older-than", "2026-01-02"]);
+    let args = ["prune", "--older-than", "2026-01-02"];
+    let text = unconfirmed(&store, &args);
+    // A preview is successful.
+    assert_eq!(stdout(&store, &[&args[..], &["--dry-run"]].concat()), text);
     assert!(
         text.contains("entries to remove: until:2026-01-02T00:00:00.000000Z\n"),
         "{text}"
@@ -23,7 +26,8 @@ fn prune_removes_nothing_without_confirmation() {
         text.ends_with("nothing was removed; --yes removes these entries\n"),
         "{text}"
     );
-    let report = json(&store, &["prune", "--keep-last", "4", "model:User"]).remove(0);
+    let args = ["prune", "--keep-last", "4", "model:User", "--json"];
+    let report: Value = serde_json::from_str(&unconfirmed(&store, &args)).expect("JSON");
     assert_eq!(report["count"], 2);
     assert_eq!(report["models"], json!({"User": 2}));
     assert_eq!(report["removed"], json!(null));
@@ -88,7 +92,7 @@ fn records_of_removals_are_removed_only_by_name() {
     let store = trail(&scratch::folder());
     stdout(&store, &["prune", "--below", "info", "--yes"]);
     stdout(&store, &["prune", "model:Invoice", "--yes"]);
-    let shown = stdout(&store, &["prune", "--older-than", "0s"]);
+    let shown = unconfirmed(&store, &["prune", "--older-than", "0s"]);
     assert!(
         shown.contains("\n2 records of earlier removals stay; `action:prune` selects"),
         "{shown}"

@@ -20,7 +20,7 @@ const RECORD: &str = "expire";
 /// Remove files of a retention class before a date (retention)
 ///
 /// The command shows the number of entries to remove and requires confirmation. If it does not run on a terminal, it
-/// removes nothing without --yes. Before the removal it records an entry with the action `expire`, the actor, the
+/// removes nothing without --yes, and the exit code is 8 if there are entries to remove. Before the removal it records an entry with the action `expire`, the actor, the
 /// class, the date and the number in the store. A manifest of the archive has the reason and the names of the
 /// files. Entries without a date, outside the years 0001 to 9999, stay.
 #[derive(Args, Debug)]
@@ -164,5 +164,12 @@ fn finish(
     } else if expired.entries > 0 {
         out.line("nothing was removed; --yes removes these entries")?;
     }
-    Ok(Exit::Done)
+    // A job that lacks --yes must not look successful.
+    Ok(
+        if removed.is_none() && !args.dry_run && expired.entries > 0 {
+            Exit::Declined
+        } else {
+            Exit::Done
+        },
+    )
 }

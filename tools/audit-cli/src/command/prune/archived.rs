@@ -29,7 +29,7 @@ pub(super) fn run(
                 .out
                 .line("no entries can be removed: --keep-last keeps all of them")?;
         }
-        return finish(query, &PruneReport::default(), None, session);
+        return finish(args, query, &PruneReport::default(), None, session);
     };
     let bar = progress::spinner("comparing entries with the archive");
     let planned = Pruner::new(&*trail.store, &location)
@@ -41,7 +41,7 @@ pub(super) fn run(
     drop(trail);
     show(&query, &planned, session)?;
     let Some(actor) = actor.filter(|_| planned.removed > 0) else {
-        return finish(&query, &planned, None, session);
+        return finish(args, &query, &planned, None, session);
     };
     if !args.yes && !confirmed(planned.removed, session)? {
         session.out.line("nothing was removed")?;
@@ -62,7 +62,7 @@ pub(super) fn run(
         report::warning(&format!("{entries} removed before the error"));
     }
     done?;
-    finish(&query, &report, Some(report.removed), session)
+    finish(args, &query, &report, Some(report.removed), session)
 }
 
 /// Shows the entries to remove, and the damage that keeps others.
@@ -98,6 +98,7 @@ fn show(query: &Query, planned: &PruneReport, session: &mut Session) -> Result<(
 
 /// Prints the result; `removed` is `None` if nothing was to be removed.
 fn finish(
+    args: &PruneArgs,
     query: &Query,
     report: &PruneReport,
     removed: Option<u64>,
@@ -119,9 +120,9 @@ fn finish(
     } else if report.removed > 0 {
         out.line("nothing was removed; --yes removes these entries")?;
     }
-    Ok(if report.findings.is_empty() && report.unverified == 0 {
-        Exit::Done
-    } else {
-        Exit::Store
+    Ok(match removed {
+        _ if !report.findings.is_empty() || report.unverified > 0 => Exit::Store,
+        Some(_) => Exit::Done,
+        None => args.unconfirmed(report.removed),
     })
 }

@@ -35,8 +35,8 @@ Examples:
 /// Remove entries by age, number, model or level (retention)
 ///
 /// The command shows the entries to remove and asks for confirmation. If it does not run on a
-/// terminal, it removes nothing without --yes. Before the removal it records an entry with the action
-/// `prune`, the actor and the query. Such records are never removed and do not count for --keep-last,
+/// terminal, it removes nothing without --yes, and the exit code is 8 if there are entries to remove.
+/// Before the removal it records an entry with the action `prune`, the actor and the query. Such records are never removed and do not count for --keep-last,
 /// unless the query has `action:prune`.
 ///
 /// With --archived it removes only entries that the archive has. It reads each file of the archive from
@@ -146,7 +146,7 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
                 .out
                 .line("nothing was removed; --yes removes these entries")?;
         }
-        return Ok(Exit::Done);
+        return Ok(args.unconfirmed(survey.count));
     };
     if !args.yes && !confirmed(survey.count, session)? {
         session.out.line("nothing was removed")?;
@@ -171,6 +171,15 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
 }
 
 impl PruneArgs {
+    /// Returns the exit code after no removal: a job that lacks --yes must not look successful.
+    fn unconfirmed(&self, count: u64) -> Exit {
+        if self.dry_run || count == 0 {
+            Exit::Done
+        } else {
+            Exit::Declined
+        }
+    }
+
     /// Reads the query, without `--keep-last`.
     fn query(&self, session: &Session) -> Result<Query, Error> {
         let is_limited = self.archived || self.older_than.is_some() || self.keep_last.is_some();
