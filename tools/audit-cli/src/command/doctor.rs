@@ -20,6 +20,13 @@ use crate::trail::Trail;
 /// The maximum number of findings of one kind that are shown.
 const MAX_SHOWN: usize = 20;
 
+/// The hints for an object that changed without an entry: in a trail from which nothing was removed, and in
+/// another one.
+const UNRECORDED: &str = "`auditlog history` of the object shows the position; find the program that writes without \
+     entries, and record a baseline of the object";
+const REMOVED: &str = "`auditlog log action:prune` shows which entries were removed, perhaps that of this change; if \
+     it was not among them, find the program that writes without entries; record a baseline of the object";
+
 /// Examples for `--help`.
 const EXAMPLES: &str = "\
 Examples:
@@ -124,9 +131,13 @@ impl Findings {
     /// Finds the objects that changed without an entry. Those without a later complete entry are
     /// problems.
     fn add_breaks(&mut self, trail: &Trail) -> Result<(), Error> {
+        // An error is that of a damaged trail, which is reported already.
+        let pruned = trail.store.count(&Query::new().action("prune"));
+        let pruned = pruned.is_ok_and(|count| count > 0);
+        let hint = if pruned { REMOVED } else { UNRECORDED };
         for history in trail.log.histories(trail.log.query())? {
             match history {
-                Ok(history) => self.add_breaks_of(&history),
+                Ok(history) => self.add_breaks_of(&history, hint),
                 // The damage is reported already; entries after it cannot be read.
                 Err(audit_core::Error::Store(StoreError::Corrupt { .. })) => break,
                 Err(error) => return Err(error.into()),
@@ -136,7 +147,7 @@ impl Findings {
         Ok(())
     }
 
-    fn add_breaks_of(&mut self, history: &History) {
+    fn add_breaks_of(&mut self, history: &History, hint: &'static str) {
         let first = self.breaks.len();
         for found in history.breaks() {
             if let Some(last) = self.breaks[first..].last_mut()
@@ -166,11 +177,7 @@ impl Findings {
         for found in &mut self.breaks[first..] {
             found.resolved = found.version <= known_from;
             if !found.resolved {
-                self.problems.push(Problem::new(
-                    found.to_string(),
-                    "`auditlog history` of the object shows the position; find the program that \
-                     writes without entries, and record a baseline of the object",
-                ));
+                self.problems.push(Problem::new(found.to_string(), hint));
             }
         }
     }

@@ -539,4 +539,15 @@ pub(crate) fn a_change_without_an_entry_is_reported(store: &Path) {
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(found["breaks"][0]["paths"], json!(["total"]));
     assert_eq!(found["breaks"][0]["resolved"], false);
+
+    assert!(!text.contains("action:prune"), "{text}");
+    let removed = ["prune", "model:User", "--yes", "--as", "tester"];
+    if !run(store, &removed).status.success() {
+        // Beside an archive.
+        stdout(store, &[&removed[..], &["--not-archived"]].concat());
+    }
+    let output = run(store, &["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let hint = "`auditlog log action:prune` shows which entries were removed";
+    assert!(text.contains(hint), "{text}");
 }
