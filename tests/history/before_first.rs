@@ -84,14 +84,14 @@ fn assert_absent(found: &Reconstruction) {
 
 #[test]
 fn an_object_did_not_exist_before_its_creation() {
-    let whole = json!({"$": {"new": {"total": 10}}});
+    let complete = json!({"$": {"new": {"total": 10}}});
     for first in [
         created(10),
         with_snapshot(created(10), json!({"total": 10})),
         entry(10, "create", json!({})),
         // An undone deletion, for example.
-        entry(10, "restore", whole.clone()),
-        entry(10, "update", whole),
+        entry(10, "restore", complete.clone()),
+        entry(10, "update", complete),
     ] {
         let log = recorded(&[first, updated(20)]);
         assert_absent(&at(&log, minute(9)));

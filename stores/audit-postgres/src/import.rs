@@ -79,16 +79,16 @@ impl Months {
 /// before waits for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The place of a step in the order in which steps commit. If it is dropped before the step has committed, the next
+/// The position of a step in the order in which steps commit. If it is dropped before the step has committed, the next
 /// step does not commit.
-pub(crate) struct Turn {
+pub(crate) struct CommitOrder {
     /// Whether the step before has committed.
     before: watch::Receiver<bool>,
     own: watch::Sender<bool>,
 }
 
-impl Turn {
-    /// The turn of the first step.
+impl CommitOrder {
+    /// The position of the first step.
     pub(crate) fn first() -> Self {
         Self {
             before: watch::channel(true).1,
@@ -96,7 +96,7 @@ impl Turn {
         }
     }
 
-    /// The turn of the step that follows this one.
+    /// The position of the step that follows this one.
     pub(crate) fn next(&self) -> Self {
         Self {
             before: self.own.subscribe(),
@@ -105,7 +105,7 @@ impl Turn {
     }
 
     /// Waits for the step before. Returns `false` if it has not been copied.
-    async fn comes(&self) -> bool {
+    async fn wait(&self) -> bool {
         let mut before = self.before.clone();
         before.wait_for(|committed| *committed).await.is_ok()
     }
@@ -120,28 +120,28 @@ pub(crate) enum Copied {
     Refused,
 }
 
-/// Copies rows atomically. In a turn it is tried once, beside other steps, and commits after the step before.
+/// Copies rows atomically. With an order, it is tried once, beside other steps, and commits after the step before.
 pub(crate) async fn copy(
     connections: &Connections,
     schema: &Schema,
     rows: &[Row],
-    turn: Option<Turn>,
+    order: Option<CommitOrder>,
     tracker: CommitTracker,
 ) -> Result<Copied, StoreError> {
-    let attempt = || try_copy(connections, schema, rows, turn.as_ref(), &tracker);
-    let copied = match &turn {
+    let attempt = || try_copy(connections, schema, rows, order.as_ref(), &tracker);
+    let copied = match &order {
         Some(_) => attempt().await,
         None => retrying(connections.deadline(), attempt).await,
     };
     match copied {
         Ok(_) => {
-            if let Some(turn) = turn {
-                turn.own.send_replace(true);
+            if let Some(order) = order {
+                order.own.send_replace(true);
             }
             Ok(Copied::Yes)
         }
         Err(failure) if failure.is_duplicate() || failure.is_unsupported() => Ok(Copied::Refused),
-        Err(_) if turn.is_some() => Ok(Copied::Failed(tracker)),
+        Err(_) if order.is_some() => Ok(Copied::Failed(tracker)),
         Err(failure) => {
             let location = &connections.location;
             Err(tracker.mark(failure.or_read_only(location), location).error)
@@ -153,7 +153,7 @@ async fn try_copy(
     connections: &Connections,
     schema: &Schema,
     rows: &[Row],
-    turn: Option<&Turn>,
+    order: Option<&CommitOrder>,
     tracker: &CommitTracker,
 ) -> Result<u64, Failure> {
     let connection = connections.read().await?;
@@ -170,8 +170,8 @@ async fn try_copy(
         Ok(Err(error)) => return connection.finish_copy(Ok(Err(error))),
         Err(late) => return connection.finish_copy(Err(late)),
     };
-    if let Some(turn) = turn
-        && timeout(PATIENCE, turn.comes()).await != Ok(true)
+    if let Some(order) = order
+        && timeout(PATIENCE, order.wait()).await != Ok(true)
     {
         // Dropping the connection rolls the rows back.
         let location = connections.location.to_string();

@@ -11,7 +11,7 @@ use super::PostgresStore;
 use crate::background::{self, AbortOnDrop};
 use crate::check::{self, Check};
 use crate::connection::CommitTracker;
-use crate::import::{self, Copied, Months, Turn};
+use crate::import::{self, CommitOrder, Copied, Months};
 use crate::indexes;
 use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
@@ -48,7 +48,7 @@ impl PostgresStore {
         let mut steps = Steps {
             store: self,
             under_way: VecDeque::new(),
-            turn: Turn::first(),
+            order: CommitOrder::first(),
             mode: Mode::Beside,
             imported: 0,
         };
@@ -209,8 +209,8 @@ struct Steps<'s> {
     store: &'s PostgresStore,
     /// In their order.
     under_way: VecDeque<UnderWay>,
-    /// The turn of the step that begins next.
-    turn: Turn,
+    /// The position of the step that begins next.
+    order: CommitOrder,
     mode: Mode,
     /// The number of entries in the finished steps.
     imported: u64,
@@ -241,15 +241,15 @@ impl Steps<'_> {
         ids: HashSet<Uuid>,
         rows: Vec<Row>,
     ) -> Result<(), StoreError> {
-        let turn = match self.mode {
+        let order = match self.mode {
             Mode::Beside => {
-                let next = self.turn.next();
-                Some(mem::replace(&mut self.turn, next))
+                let next = self.order.next();
+                Some(mem::replace(&mut self.order, next))
             }
             Mode::Alone => None,
             Mode::Append => return self.write_alone(&entries, CommitTracker::default()),
         };
-        let copied = self.copy(rows, turn, CommitTracker::default())?;
+        let copied = self.copy(rows, order, CommitTracker::default())?;
         self.under_way.push_back(UnderWay {
             entries,
             ids,
@@ -261,11 +261,11 @@ impl Steps<'_> {
     fn copy(
         &self,
         rows: Vec<Row>,
-        turn: Option<Turn>,
+        order: Option<CommitOrder>,
         tracker: CommitTracker,
     ) -> Result<AbortOnDrop<Copied>, StoreError> {
         self.store.spawn(|connections, schema| async move {
-            import::copy(&connections, &schema, &rows, turn, tracker).await
+            import::copy(&connections, &schema, &rows, order, tracker).await
         })
     }
 

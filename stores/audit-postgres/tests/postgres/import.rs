@@ -157,7 +157,7 @@ fn a_step_is_copied_again_alone(scratch: &Scratch) {
     let store = scratch.store();
     let sample = entries(25_000, 1);
     let (sql, watcher) = (scratch.sql(), scratch.sql());
-    // The session of the first step waits for a lock, that of the second one for its turn.
+    // The session of the first step waits for a lock, that of the second one for the commit of the first.
     for waits_for in ["Lock", "Client"] {
         sql.run("BEGIN").unwrap();
         sql.append(&sample[5_000..5_001]);
