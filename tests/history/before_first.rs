@@ -1,4 +1,4 @@
-//! What an object was before its first entry: it did not exist only if that entry says so.
+//! What an object was before its first entry: it did not exist only if that entry tells that.
 
 use auditlog::prelude::*;
 use auditlog::{AuditLog, LogEntry, MissingReason, ObjectRef, Outcome, Reconstruction, TypedError};
@@ -58,7 +58,7 @@ fn at(log: &AuditLog, time: DateTime<Utc>) -> Reconstruction {
     found
 }
 
-/// Asserts that an object existed of which nothing is known.
+/// Asserts that an object existed whose state is unknown.
 #[track_caller]
 fn assert_unknown(found: &Reconstruction, reason: MissingReason) {
     assert!(found.exists() && !found.complete);

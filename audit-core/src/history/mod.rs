@@ -212,8 +212,8 @@ impl History {
 
     /// Returns the state of the object as of a time, including entries at exactly that time.
     ///
-    /// Before the first version the object did not exist if that version is a creation. Otherwise nothing
-    /// is known of it: its state is null and not complete.
+    /// Before the first version the object did not exist if that version is a creation. Otherwise its
+    /// state is unknown: null and not complete.
     ///
     /// # Example: the state between two entries
     /// ```

@@ -6,7 +6,7 @@
 //! differ are noted as missing (`Unrecorded`).
 //!
 //! An object that is older than its trail starts with the first old values (`StartsLater`). Before its first
-//! version nothing is known of it, unless that version is a creation. The parts that
+//! version its state is unknown, unless that version is a creation. The parts that
 //! the trail never has in clear (skipped, masked, hashed) come from the fields of the type, and for a type
 //! that no longer exists from the redactions of the entries.
 
@@ -172,7 +172,7 @@ pub(crate) fn rebuild(fields: Schema, all: &[LogEntry], end: usize) -> Reconstru
     }
 }
 
-/// Returns the reason why nothing is known of an object whose entries lead to no state; `None` if it
+/// Returns the reason why the state of an object is unknown whose entries lead to none; `None` if it
 /// did not exist.
 fn unknown(entries: &[LogEntry], later: &[LogEntry]) -> Option<MissingReason> {
     let has_values = |entry: &&LogEntry| !is_changeless(entry);

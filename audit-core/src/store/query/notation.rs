@@ -40,7 +40,7 @@ pub(super) fn key_for(name: &str) -> Option<&'static str> {
     found.map(|(_, key)| *key)
 }
 
-/// The operators of other languages, with the way to write them in this one.
+/// The operators of other languages, with what this one has instead.
 const OPERATORS: [(&str, &str); 2] = [
     ("||", "write `OR` between two conditions"),
     ("&&", "separate conditions by a space, which means \"and\""),

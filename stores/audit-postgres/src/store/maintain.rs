@@ -47,7 +47,7 @@ impl PostgresStore {
         let mut months = Months::default();
         let mut steps = Steps {
             store: self,
-            under_way: VecDeque::new(),
+            running: VecDeque::new(),
             order: CommitOrder::first(),
             mode: Mode::Beside,
             imported: 0,
@@ -62,7 +62,7 @@ impl PostgresStore {
             let due = months.count(&step);
             let makes_months = self.shared.migrate && !due.is_empty();
             let ids: HashSet<Uuid> = step.iter().map(|entry| entry.id).collect();
-            // With an id of a step under way, one would wait for the row of the other.
+            // With an id of a running step, one would wait for the row of the other.
             let beside = made.is_ok() && !makes_months && steps.are_disjoint(&ids);
             steps.finish_until(if beside { BESIDE } else { 0 })?;
             let rows = made?;
@@ -208,7 +208,7 @@ fn next_step(
 struct Steps<'s> {
     store: &'s PostgresStore,
     /// In their order.
-    under_way: VecDeque<UnderWay>,
+    running: VecDeque<Running>,
     /// The position of the step that begins next.
     order: CommitOrder,
     mode: Mode,
@@ -228,7 +228,7 @@ enum Mode {
 }
 
 /// A step that the server writes.
-struct UnderWay {
+struct Running {
     entries: Vec<LogEntry>,
     ids: HashSet<Uuid>,
     copied: AbortOnDrop<Copied>,
@@ -250,7 +250,7 @@ impl Steps<'_> {
             Mode::Append => return self.write_alone(&entries, CommitTracker::default()),
         };
         let copied = self.copy(rows, order, CommitTracker::default())?;
-        self.under_way.push_back(UnderWay {
+        self.running.push_back(Running {
             entries,
             ids,
             copied,
@@ -271,8 +271,8 @@ impl Steps<'_> {
 
     /// Finishes the oldest steps until a number of them is left.
     fn finish_until(&mut self, left: usize) -> Result<(), StoreError> {
-        while self.under_way.len() > if self.mode == Mode::Beside { left } else { 0 }
-            && let Some(step) = self.under_way.pop_front()
+        while self.running.len() > if self.mode == Mode::Beside { left } else { 0 }
+            && let Some(step) = self.running.pop_front()
         {
             let tracker = match background::wait(step.copied)? {
                 Copied::Yes => {
@@ -289,7 +289,7 @@ impl Steps<'_> {
                 }
             };
             // Dropped, the later ones are rolled back.
-            let later: Vec<_> = self.under_way.drain(..).map(|step| step.entries).collect();
+            let later: Vec<_> = self.running.drain(..).map(|step| step.entries).collect();
             self.write_alone(&step.entries, tracker)?;
             for entries in later {
                 self.write_alone(&entries, CommitTracker::default())?;
@@ -298,7 +298,7 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Writes a step while no other is under way.
+    /// Writes a step while no other is running.
     fn write_alone(
         &mut self,
         entries: &[LogEntry],
@@ -318,6 +318,6 @@ impl Steps<'_> {
     }
 
     fn are_disjoint(&self, ids: &HashSet<Uuid>) -> bool {
-        self.under_way.iter().all(|step| step.ids.is_disjoint(ids))
+        self.running.iter().all(|step| step.ids.is_disjoint(ids))
     }
 }

@@ -128,7 +128,7 @@ fn steps_of_an_import_commit_in_order(scratch: &Scratch) {
             thread::sleep(Duration::from_millis(5));
         }
         assert_eq!(watcher.value("SELECT count(*) FROM audit_entry"), "0");
-        // Waits for the second step, which gives way.
+        // Waits for the second step, which is rolled back.
         sql.append(&sample[15_000..15_001]);
         assert_eq!(watcher.value("SELECT count(*) FROM audit_entry"), "0");
         sql.run("COMMIT").unwrap();

@@ -414,7 +414,7 @@ fn a_duplicate_key_is_rejected() {
     }
 }
 
-/// A pipe has its bytes once, so a second open would lose entries or wait forever.
+/// A pipe has its bytes once, so a second open would skip entries or wait forever.
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_opened_once() {
