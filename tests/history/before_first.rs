@@ -1,4 +1,4 @@
-//! What an object was before its first entry: it did not exist only if that entry tells that.
+//! The state of an object before its first entry: absent if that entry is a creation, unknown otherwise.
 
 use auditlog::prelude::*;
 use auditlog::{AuditLog, LogEntry, MissingReason, ObjectRef, Outcome, Reconstruction, TypedError};

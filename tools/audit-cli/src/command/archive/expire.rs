@@ -20,9 +20,9 @@ const RECORD: &str = "expire";
 /// Remove files of a retention class before a date (retention)
 ///
 /// The command shows the number of entries to remove and requires confirmation. If it does not run on a terminal, it
-/// removes nothing without --yes, and the exit code is 8 if there are entries to remove. Before the removal it records an entry with the action `expire`, the actor, the
-/// class, the date and the number in the store. A manifest of the archive has the reason and the names of the
-/// files. Entries without a date, outside the years 0001 to 9999, stay.
+/// removes nothing without --yes, and the exit code is 8 if there are entries to remove. Before the removal it records
+/// an entry with the action `expire`, the actor, the class, the date and the number in the store. A manifest of the
+/// archive has the reason and the names of the files. Entries without a date, outside the years 0001 to 9999, stay.
 #[derive(Args, Debug)]
 pub(super) struct ExpireArgs {
     /// Remove the files whose date is before this one, as in 2020-01-01

@@ -36,8 +36,8 @@ Examples:
 ///
 /// The command shows the entries to remove and asks for confirmation. If it does not run on a
 /// terminal, it removes nothing without --yes, and the exit code is 8 if there are entries to remove.
-/// Before the removal it records an entry with the action `prune`, the actor and the query. Such records are never removed and do not count for --keep-last,
-/// unless the query has `action:prune`.
+/// Before the removal it records an entry with the action `prune`, the actor and the query. Such records
+/// are never removed and do not count for --keep-last, unless the query has `action:prune`.
 ///
 /// With --archived it removes only entries that the archive has. It reads each file of the archive from
 /// which entries would be removed, compares its SHA-256 with the manifest, and removes an entry if its
