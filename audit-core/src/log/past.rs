@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::AuditLog;
 use super::histories::{Histories, ObjectStates};
+use crate::action::Outcome;
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::history::{
@@ -473,7 +474,7 @@ impl AuditLog {
 struct Backwards {
     /// The entries up to the time, newest first.
     entries: Vec<LogEntry>,
-    /// The entries after the time, oldest first.
+    /// Of the entries after the time, oldest first, those that make a version, and one that succeeded.
     later: Vec<LogEntry>,
     /// The query of the next page.
     next: Option<Query>,
@@ -502,7 +503,10 @@ impl Backwards {
         if self.is_forwards {
             for mut entry in page.entries {
                 evolution.upgrade(&mut entry)?;
-                self.later.push(entry);
+                // Of the others, one shows that the object existed: memory does not grow with their number.
+                if makes_version(&entry) || self.later.is_empty() && is_successful(&entry) {
+                    self.later.push(entry);
+                }
             }
             self.next = next.filter(|_| !self.later.iter().any(makes_version));
             return Ok(());
@@ -532,6 +536,10 @@ impl Backwards {
         order(evolution.fields, &mut self.entries);
         rebuild(evolution.fields, &self.entries, end)
     }
+}
+
+fn is_successful(entry: &LogEntry) -> bool {
+    entry.outcome == Outcome::Success
 }
 
 /// Narrows a query down to what is not after a time, which entries have in microseconds.
