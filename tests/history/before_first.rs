@@ -168,7 +168,7 @@ fn an_object_that_was_only_read_existed() {
 fn attempts_show_nothing() {
     let attempts = [Outcome::Denied, Outcome::Failure].map(|outcome| {
         [entry(5, "access", json!({})), created(6), updated(7)]
-            .map(|entry| with_outcome(entry, outcome.clone()))
+            .map(|entry| with_outcome(entry, outcome))
     });
     for attempts in attempts {
         assert_absent(&at(&recorded(&attempts), minute(8)));
