@@ -9,6 +9,7 @@ use auditlog::prelude::*;
 use auditlog::{Changes, History, ObjectRef, testing};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
+use serde_json::Value;
 
 #[derive(Auditable, Clone, Debug)]
 struct Cart {
@@ -163,6 +164,19 @@ fn differences(history: &History) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Returns whether a value is a part of another: some of its fields, and some of its items.
+fn is_part(part: &Value, of: &Value) -> bool {
+    match (part, of) {
+        (Value::Object(part), Value::Object(of)) => part
+            .iter()
+            .all(|(name, part)| of.get(name).is_some_and(|of| is_part(part, of))),
+        (Value::Array(part), Value::Array(of)) => part
+            .iter()
+            .all(|part| of.iter().any(|of| is_part(part, of))),
+        (part, of) => part == of,
+    }
+}
+
 proptest! {
     #[test]
     fn what_was_recorded_is_complete_and_told_as_recorded(
@@ -183,14 +197,21 @@ proptest! {
             }
         }
         auditlog::baseline::<Cart>([&cart]).expect("recorded");
+        let cart = ObjectRef::new("Cart", "1");
         let nameless = AuditLog::builder().store(audit.log().store()).build();
-        let nameless = nameless.history_of(ObjectRef::new("Cart", "1")).expect("a history");
+        let nameless = nameless.history_of(cart.clone()).expect("a history");
+        let later = nameless.entries()[1..].to_vec();
+        let later = audit.log().history_from(cart, later).expect("a history");
         for history in [auditlog::history::<Cart>(1).expect("a history"), nameless] {
             prop_assert!(history.breaks().is_empty(), "{:?}", history.breaks());
             for (number, state) in states.iter().enumerate() {
                 let version = history.at_version(number + 1).expect("a version");
                 prop_assert_eq!(&version.state, state);
                 prop_assert!(version.complete, "{:?}", version.missing);
+            }
+            for (number, state) in states[1..].iter().enumerate() {
+                let part = later.at_version(number + 1).expect("a version").state;
+                prop_assert!(is_part(&part, state), "{part} of {state}");
             }
             differences(&history)?;
             let entries: Vec<&Changes> = history
@@ -202,6 +223,11 @@ proptest! {
                 for to in from + 1..=states.len() {
                     composed = composed.compose(entries[to - 1]);
                     prop_assert_eq!(&history.diff(from, to).expect("versions"), &composed);
+                    if from > 1 {
+                        // Without the creation, an entry is the first to mention each field.
+                        let diff = later.diff(from - 1, to - 1).expect("versions");
+                        prop_assert_eq!(&diff, &composed, "without the creation");
+                    }
                 }
             }
         }

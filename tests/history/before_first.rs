@@ -126,6 +126,17 @@ fn an_object_is_unknown_before_a_first_version_that_is_no_creation() {
 }
 
 #[test]
+fn a_first_change_of_the_complete_object_is_no_break() {
+    let change = json!({"$": {"old": {"total": 10}, "new": {"total": 60}}});
+    let log = recorded(&[entry(10, "update", change)]);
+    let history = log.history_of(invoice()).expect("a history");
+    assert!(history.breaks().is_empty(), "{:?}", history.breaks());
+    let latest = history.latest();
+    assert_eq!(latest.state, json!({"total": 60}));
+    assert!(latest.complete, "{:?}", latest.missing);
+}
+
+#[test]
 fn a_removed_creation_leaves_an_object_older_than_the_trail() {
     let entries = [created(1), updated(10)];
     let log = recorded(&entries);

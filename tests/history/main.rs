@@ -10,6 +10,7 @@ mod breaks_loose;
 mod diff;
 mod doc;
 mod missing;
+mod older_parts;
 mod order;
 mod schema_evolution;
 mod snapshots;

@@ -6,6 +6,7 @@ mod equivalent_text;
 mod key_transfer;
 mod mark_loose;
 mod missing_fields;
+mod partial_state;
 mod rebuild;
 mod schema_evolution;
 mod serde_forms;
@@ -16,11 +17,8 @@ mod typed;
 mod undo;
 mod version_diff;
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 pub use self::blame::Blame;
 use self::breaks::Earlier;
@@ -329,13 +327,16 @@ impl History {
     }
 
     /// Returns the changes from one version to another, in either direction; `None` if one of them
-    /// does not exist. A version in which the object does not exist is a null. From or to an object of which
-    /// the trail has no part, the changes are those of the entries between the versions. Changes of masked or
-    /// hashed values have their redaction.
+    /// does not exist. A version in which the object does not exist is a null. Changes of masked or hashed
+    /// values have their redaction.
     ///
     /// The changes have the form of the entries between the versions: items of a keyed list are
     /// identified by key, members of a set by value. Applied to the state of the first version,
     /// they return the state of the second.
+    ///
+    /// If the object is older than the trail, a state lacks the fields that no entry mentions up to its
+    /// version. Their changes are those of the entries between the versions, with the old values of the
+    /// entries, and do not apply to that state. A field that only a snapshot has did not change.
     ///
     /// # Example: members of a set
     /// ```
@@ -382,37 +383,37 @@ impl History {
         to: usize,
         new: &Reconstruction,
     ) -> Changes {
-        let is_unknown = old.is_unknown() || new.is_unknown();
-        let (old, new) = (&old.state, &new.state);
-        if !is_unknown && (old.is_null() || new.is_null()) {
-            return crate::diff(old, new);
+        let between = self.between(from, to);
+        if old.is_unknown() || new.is_unknown() {
+            return composed(&between, from <= to);
         }
-        let (first, last) = (from.min(to), from.max(to));
-        let ids: BTreeSet<Uuid> = self
-            .versions()
-            .skip(first)
-            .take(last - first)
-            .map(|version| version.entry.id)
-            .collect();
-        let between: Vec<&LogEntry> = self
-            .entries
-            .iter()
-            .filter(|entry| ids.contains(&entry.id))
-            .collect();
-        if is_unknown {
-            let between: Vec<&Changes> = between.iter().map(|entry| &entry.changes).collect();
-            let composed = Changes::composed(&between);
-            return if from <= to {
-                composed
-            } else {
-                composed.invert()
-            };
+        let states = [&old.state, &new.state];
+        if states.iter().any(|state| state.is_null()) {
+            return crate::diff(states[0], states[1]);
         }
-        if from <= to {
-            version_diff::changes(self.fields, &self.entries, &between, old, new)
+        let changes = if from <= to {
+            version_diff::changes(self.fields, &self.entries, &between, states[0], states[1])
         } else {
-            version_diff::changes(self.fields, &self.entries, &between, new, old).invert()
+            version_diff::changes(self.fields, &self.entries, &between, states[1], states[0])
+                .invert()
+        };
+        let (from_state, to_state) = (old.as_state(), new.as_state());
+        if !from_state.is_partial && !to_state.is_partial {
+            return changes;
         }
+        partial_state::completed(
+            changes,
+            &composed(&between, from <= to),
+            from_state,
+            to_state,
+        )
+    }
+
+    /// Returns the entries that made the later versions of a range of versions, oldest first.
+    fn between(&self, from: usize, to: usize) -> Vec<&LogEntry> {
+        let (first, last) = (from.min(to), from.max(to));
+        let versions = self.versions().skip(first).take(last - first);
+        versions.map(|version| version.entry).collect()
     }
 
     /// Returns the breaks in the chain of entries, oldest first: an entry starts from another value
@@ -471,6 +472,13 @@ impl History {
         }
         found
     }
+}
+
+/// Composes the changes of entries, or those that lead back.
+fn composed(entries: &[&LogEntry], forward: bool) -> Changes {
+    let changes: Vec<&Changes> = entries.iter().map(|entry| &entry.changes).collect();
+    let composed = Changes::composed(&changes);
+    if forward { composed } else { composed.invert() }
 }
 
 /// Marks the changes of values that one of the states lacks in clear.

@@ -16,7 +16,9 @@ use serde_json::{Map, Value};
 
 use super::breaks::{self, Earlier, Link};
 use super::missing_fields::{Visit, find};
+use super::partial_state::State;
 use super::serde_names::SerdeNames;
+use super::version_diff::names_member;
 use crate::action::{Action, Outcome};
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
@@ -100,6 +102,16 @@ impl Reconstruction {
     /// ```
     pub fn exists(&self) -> bool {
         !self.state.is_null() || !self.complete
+    }
+
+    /// Returns the state with whether the trail may lack parts of it that no reason names.
+    pub(super) fn as_state(&self) -> State<'_> {
+        let mut missing = self.missing.iter();
+        State {
+            value: &self.state,
+            is_partial: missing
+                .any(|part| part.path == Path::ROOT && part.reason == MissingReason::StartsLater),
+        }
     }
 
     /// Returns whether the object existed, but the trail has no part of it.
@@ -259,8 +271,9 @@ impl Fold {
     pub(super) fn change(&mut self, earlier: Earlier<'_>, entry: &LogEntry) -> Vec<Missing> {
         let created = entry.action == Action::Create;
         if self.state.is_null() && (created || !entry.changes.is_empty()) {
-            self.state = empty(&entry.changes);
-            self.starts_later = !created && !self.state.is_null();
+            self.state = start(&entry.changes);
+            let has_all = entry.changes.contains(Path::ROOT.as_str());
+            self.starts_later = !created && !has_all;
         }
         let gaps = self.apply(earlier, &entry.changes);
         for part in &gaps {
@@ -381,7 +394,10 @@ impl Fold {
                 let fits = forced.apply(&mut self.state).is_ok();
                 if !fits && (self.starts_later || misfits.contains(&change)) {
                     let segments = change.path.segments();
-                    put(&mut self.state, &segments, change.new.as_ref());
+                    // Without its list, an item has no position, and a member of a set is no field.
+                    if !by_position(&segments) && !names_member(change, &segments) {
+                        put(&mut self.state, &segments, change.new.as_ref());
+                    }
                 }
             }
             self.re_add(&present);
@@ -410,11 +426,16 @@ impl Fold {
 /// Returns whether a change adds an item to a keyed list whose path consists of names and keys.
 fn adds_item(change: &Change) -> bool {
     let segments = change.path.segments();
-    let by_position = |segment: &PathSegment| matches!(segment, PathSegment::Index(_));
     change.old.is_none()
         && change.new.is_some()
         && matches!(segments.last(), Some(PathSegment::Match { .. }))
-        && !segments.iter().any(by_position)
+        && !by_position(&segments)
+}
+
+/// Returns whether a path finds an item of a list by its position.
+pub(super) fn by_position(segments: &[PathSegment]) -> bool {
+    let mut segments = segments.iter();
+    segments.any(|segment| matches!(segment, PathSegment::Index(_)))
 }
 
 /// Returns the missing parts that changed without an entry.
@@ -432,13 +453,15 @@ fn is_certain(path: &Path, state: &Value) -> bool {
             .is_some_and(|found| !found.is_null() && !found.is_object() && !found.is_array())
 }
 
-/// Writes a value at a path, creating its parents. Paths with an index are ignored, since the
-/// position in the list is unknown.
+/// Writes a value at a path without positions in lists, creating its parents, or removes the value there.
 fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
     let Some((first, rest)) = segments.split_first() else {
         *state = new.cloned().unwrap_or_default();
         return;
     };
+    if state.is_null() && new.is_none() {
+        return;
+    }
     match first {
         PathSegment::Name(name) => {
             if state.is_null() {
@@ -447,11 +470,13 @@ fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
             let Value::Object(fields) = state else {
                 return;
             };
-            match new {
-                None if rest.is_empty() => {
+            match (new, fields.get_mut(name)) {
+                (None, _) if rest.is_empty() => {
                     fields.remove(name);
                 }
-                _ => put(
+                (None, None) => {}
+                (_, Some(inner)) => put(inner, rest, new),
+                (Some(_), None) => put(
                     fields.entry(name.as_str()).or_insert(Value::Null),
                     rest,
                     new,
@@ -465,31 +490,34 @@ fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
             let Value::Array(items) = state else {
                 return;
             };
-            let at = find_item(items, field, value).unwrap_or_else(|| {
-                items.push(Value::Object(Map::from_iter([(
-                    field.clone(),
-                    value.clone(),
-                )])));
-                items.len() - 1
-            });
-            match new {
-                None if rest.is_empty() => {
+            match (new, find_item(items, field, value)) {
+                (None, Some(at)) if rest.is_empty() => {
                     items.remove(at);
                 }
-                _ => put(&mut items[at], rest, new),
+                (None, None) => {}
+                (_, Some(at)) => put(&mut items[at], rest, new),
+                (Some(_), None) => {
+                    let mut item = Value::Object(Map::from_iter([(field.clone(), value.clone())]));
+                    put(&mut item, rest, new);
+                    items.push(item);
+                }
             }
         }
         PathSegment::Index(_) => {}
     }
 }
 
-/// Returns the empty state that changes which add a whole object start from.
-pub(super) fn empty(changes: &Changes) -> Value {
-    let first = changes.iter().next();
-    match first.map(|change| change.path.segments().first().cloned()) {
-        Some(None) => Value::Null,
-        Some(Some(PathSegment::Index(_) | PathSegment::Match { .. })) => Value::Array(Vec::new()),
-        Some(Some(PathSegment::Name(_))) | None => Value::Object(Map::new()),
+/// Returns the state that the first recorded changes of an object start from: the old value of a change of
+/// the object itself, otherwise an empty object or list.
+pub(super) fn start(changes: &Changes) -> Value {
+    let Some(first) = changes.iter().next() else {
+        return Value::Object(Map::new());
+    };
+    match first.path.segments().first() {
+        None if first.redaction.is_none() => first.old.clone().unwrap_or_default(),
+        None => Value::Null,
+        Some(PathSegment::Index(_) | PathSegment::Match { .. }) => Value::Array(Vec::new()),
+        Some(PathSegment::Name(_)) => Value::Object(Map::new()),
     }
 }
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::rebuild::{empty, makes_version, rebuild};
-use super::{History, mark_hidden, version_diff};
+use super::rebuild::{makes_version, rebuild, start};
+use super::{History, composed, mark_hidden, partial_state, version_diff, without_indices};
 use crate::action::Action;
 use crate::change::{Changes, Conflict, Rebase};
 use crate::entry::LogEntry;
@@ -80,11 +80,24 @@ impl History {
         if latest.state.is_null() || target.state.is_null() {
             return Some(crate::diff(&latest.state, &target.state));
         }
-        Some(version_diff::compare(
-            self.fields,
-            &self.entries,
-            &latest.state,
-            &target.state,
+        let states = [&latest.state, &target.state];
+        let changes = version_diff::compare(self.fields, &self.entries, states[0], states[1]);
+        let (from_state, to_state) = (latest.as_state(), target.as_state());
+        if !from_state.is_partial && !to_state.is_partial {
+            return Some(changes);
+        }
+        let mut recorded = composed(&self.between(newest, number), newest <= number);
+        recorded.retain(|change| {
+            let path = without_indices(&change.path);
+            let overlaps = |part: &Path| path.is_within(part) || part.is_within(&path);
+            change.redaction.is_none()
+                && !hidden
+                    .iter()
+                    .map(without_indices)
+                    .any(|part| overlaps(&part))
+        });
+        Some(partial_state::completed(
+            changes, &recorded, from_state, to_state,
         ))
     }
 
@@ -143,7 +156,7 @@ impl History {
         });
         let latest = self.latest().state;
         let mut rebase = if latest.is_null() && entry.action == Action::Delete {
-            let mut state = empty(&back);
+            let mut state = start(&back);
             let Rebase {
                 changes, conflicts, ..
             } = back.rebase(&state);

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::change::{Changes, Move, exact_text, member_text};
+use crate::change::{Change, Changes, Move, exact_text, member_text};
 use crate::entry::LogEntry;
 use crate::json::nesting;
 use crate::json::number::{ByValue, digits};
@@ -83,19 +83,16 @@ impl RecordedKinds {
                 continue;
             }
             let mut names = Vec::new();
-            let mut matches = 0;
             let segments = change.path.segments();
+            let is_member = names_member(change, &segments);
             for (index, segment) in segments.iter().enumerate() {
                 match segment {
                     PathSegment::Match { field, .. } => {
-                        matches += 1;
                         kinds
                             .by_path
                             .insert(names.clone(), Kind::Keyed(field.clone()));
                     }
-                    PathSegment::Name(_)
-                        if index + 1 == segments.len() && change.at.len() > matches =>
-                    {
+                    PathSegment::Name(_) if is_member && index + 1 == segments.len() => {
                         kinds.by_path.insert(names.clone(), Kind::Set);
                     }
                     PathSegment::Name(name) => names.push(name.clone()),
@@ -127,6 +124,13 @@ impl RecordedKinds {
         // States come from entries, which nest within the limit of a comparison.
         diff::try_diff(&node(from), &node(to)).unwrap_or_else(|_| crate::diff(from, to))
     }
+}
+
+/// Returns whether the last step of a change's path is a member of a set.
+pub(super) fn names_member(change: &Change, segments: &[PathSegment]) -> bool {
+    let keyed = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
+    matches!(segments.last(), Some(PathSegment::Name(_)))
+        && change.at.len() > segments.iter().filter(keyed).count()
 }
 
 /// A value of a state with its path.

@@ -1,0 +1,192 @@
+//! Changes between versions of an object that is older than the trail.
+
+use auditlog::{AuditLog, Changes, History, LogEntry, ObjectRef};
+use serde_json::{Value, json};
+
+use crate::as_of::minute;
+
+fn entry(at: i64, action: &str, changes: Value) -> LogEntry {
+    let mut entry = LogEntry::new(action.to_owned(), "Invoice", "3", "Invoice 3");
+    entry.timestamp = minute(at);
+    entry.changes = serde_json::from_value(changes).expect("changes");
+    entry
+}
+
+fn updated(at: i64, changes: Value) -> LogEntry {
+    entry(at, "update", changes)
+}
+
+fn with_snapshot(mut entry: LogEntry, snapshot: Value) -> LogEntry {
+    entry.snapshot = Some(snapshot);
+    entry
+}
+
+fn history(entries: &[LogEntry]) -> History {
+    let log = AuditLog::builder().build();
+    log.store().append(entries).expect("appended");
+    let object = ObjectRef::new("Invoice", "3");
+    log.history_of(object).expect("a history")
+}
+
+/// Asserts the changes from the first version to the last one, and those back.
+#[track_caller]
+fn assert_diff(entries: &[LogEntry], expected: &[&str]) {
+    let history = history(entries);
+    let last = history.versions().count();
+    let lines = |changes: Changes| {
+        let mut lines: Vec<String> = changes.to_string().lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let forward = history.diff(1, last).expect("two versions");
+    assert_eq!(lines(forward.clone()), expected);
+    let back = history.diff(last, 1).expect("two versions");
+    assert_eq!(lines(back.invert()), expected);
+    let reverted = history.revert_to(1).expect("a version");
+    assert_eq!(reverted, back);
+}
+
+#[test]
+fn a_field_mentioned_later_was_not_added() {
+    assert_diff(
+        &[
+            updated(1, json!({"email": {"old": "a", "new": "b"}})),
+            updated(2, json!({"name": {"old": "x", "new": "y"}})),
+            updated(
+                3,
+                json!({"name": {"old": "y", "new": "z"}, "email": {"old": "b", "new": "c"}}),
+            ),
+        ],
+        &[r#"email: "b" -> "c""#, r#"name: "x" -> "z""#],
+    );
+}
+
+#[test]
+fn a_field_that_an_entry_adds_or_removes_is_added_or_removed() {
+    let first = updated(1, json!({"email": {"old": "a", "new": "b"}}));
+    assert_diff(
+        &[first.clone(), updated(2, json!({"note": {"new": "paid"}}))],
+        &[r#"note: added "paid""#],
+    );
+    assert_diff(
+        &[
+            first,
+            updated(2, json!({"name": {"old": "x", "new": "y"}})),
+            updated(3, json!({"name": {"old": "y"}})),
+        ],
+        &[r#"name: removed "x""#],
+    );
+}
+
+#[test]
+fn a_snapshot_adds_no_field() {
+    let first = updated(1, json!({"email": {"old": "a", "new": "b"}}));
+    let state = json!({"country": "DE", "email": "b", "id": 3, "name": "y"});
+    let snapshot = with_snapshot(
+        updated(2, json!({"name": {"old": "x", "new": "y"}})),
+        state.clone(),
+    );
+    assert_diff(&[first.clone(), snapshot], &[r#"name: "x" -> "y""#]);
+    let baseline = with_snapshot(entry(2, "baseline", json!({})), state.clone());
+    assert_diff(&[first.clone(), baseline], &[]);
+    // The entries do not say what changed `email`.
+    let mut state = state;
+    state["email"] = json!("c");
+    let baseline = with_snapshot(entry(2, "baseline", json!({})), state);
+    assert_diff(&[first, baseline], &[r#"email: "b" -> "c""#]);
+}
+
+#[test]
+fn parts_of_a_field_are_older_too() {
+    let city = updated(1, json!({"address.city": {"old": "Rom", "new": "Ulm"}}));
+    assert_diff(
+        &[
+            city.clone(),
+            updated(2, json!({"address.zip": {"old": "1", "new": "2"}})),
+        ],
+        &[r#"address.zip: "1" -> "2""#],
+    );
+    // The field as one value, of which the first version shows a part.
+    let old = json!({"city": "Ulm", "zip": "1"});
+    assert_diff(
+        &[
+            city,
+            updated(2, json!({"address": {"old": old, "new": null}})),
+        ],
+        &[r#"address: {"city":"Ulm","zip":"1"} -> null"#],
+    );
+}
+
+#[test]
+fn items_of_lists_are_older_too() {
+    assert_diff(
+        &[
+            updated(1, json!({"lines[sku='a'].count": {"old": 1, "new": 2}})),
+            updated(2, json!({"lines[sku='b'].count": {"old": 5, "new": 6}})),
+        ],
+        &["lines[sku='b'].count: 5 -> 6"],
+    );
+    assert_diff(
+        &[
+            updated(1, json!({"email": {"old": "a", "new": "b"}})),
+            updated(2, json!({"tags[1]": {"old": "new", "new": "old"}})),
+        ],
+        &[r#"tags[1]: "new" -> "old""#],
+    );
+}
+
+#[test]
+fn items_that_moved_and_members_are_older_too() {
+    let first = updated(1, json!({"email": {"old": "a", "new": "b"}}));
+    let moved = json!({
+        "lines": {"moved": {"[sku='a']": [0, 1]}},
+        "lines[sku='a'].count": {"old": 1, "new": 2, "at": [0]},
+        "tags['new']": {"old": "new", "at": [0]},
+    });
+    let entries = [first, updated(2, moved)];
+    assert_diff(
+        &entries,
+        &[
+            "lines: moved [sku='a'] from 0 to 1",
+            "lines[sku='a'].count: 1 -> 2",
+            r#"tags['new']: removed "new""#,
+        ],
+    );
+    let latest = history(&entries).latest();
+    assert_eq!(
+        latest.state,
+        json!({"email": "b", "lines": [{"sku": "a", "count": 2}]})
+    );
+}
+
+#[test]
+fn an_unrecorded_change_of_a_known_value_is_found() {
+    assert_diff(
+        &[
+            updated(1, json!({"total": {"old": 0, "new": 1}})),
+            updated(
+                2,
+                json!({"total": {"old": 2, "new": 3}, "name": {"old": "x", "new": "y"}}),
+            ),
+        ],
+        &[r#"name: "x" -> "y""#, "total: 1 -> 3"],
+    );
+}
+
+#[test]
+fn hidden_values_do_not_come_back() {
+    let history = history(&[
+        updated(1, json!({"email": {"old": "a", "new": "b"}})),
+        updated(
+            2,
+            json!({
+                "name": {"old": "x", "new": "y"},
+                "pin": {"old": "***", "new": "***", "redaction": "masked"},
+            }),
+        ),
+    ]);
+    let forward = history.diff(1, 2).expect("two versions");
+    assert_eq!(forward["pin"].redaction, Some(auditlog::Redaction::Masked));
+    let back = history.revert_to(1).expect("a version");
+    assert_eq!(back.to_string(), r#"name: "y" -> "x""#);
+}
