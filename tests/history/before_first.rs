@@ -110,6 +110,7 @@ fn an_object_is_unknown_before_a_first_version_that_is_no_creation() {
         entry(10, "delete", json!({})),
         with_snapshot(entry(10, "baseline", json!({})), snapshot),
         entry(10, "approve", json!({"total": {"old": 10, "new": 60}})),
+        entry(10, "update", json!({"$": {"moved": {"[id=1]": [0, 1]}}})),
         // A field that an upgrade added.
         entry(10, "update", json!({"note": {"new": "paid"}})),
         entry(
@@ -144,6 +145,17 @@ fn a_removed_creation_leaves_an_object_older_than_the_trail() {
     assert_eq!(at(&log, minute(2)).state, json!({"total": 10}));
     let log = recorded(&entries[1..]);
     assert_unknown(&at(&log, minute(2)), MissingReason::StartsLater);
+}
+
+#[test]
+fn a_change_from_nothing_creates_an_object_again() {
+    let complete = json!({"$": {"new": {"total": 10}}});
+    let log = recorded(&[created(1), deleted(10), entry(20, "restore", complete)]);
+    let history = log.history_of(invoice()).expect("a history");
+    let breaks = history.breaks();
+    let breaks: Vec<_> = breaks.iter().map(|found| found.path.as_str()).collect();
+    assert_eq!(breaks, ["total"]);
+    assert!(history.latest().complete);
 }
 
 #[test]

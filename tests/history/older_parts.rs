@@ -44,6 +44,12 @@ fn assert_diff(entries: &[LogEntry], expected: &[&str]) {
     assert_eq!(lines(back.invert()), expected);
     let reverted = history.revert_to(1).expect("a version");
     assert_eq!(reverted, back);
+    let mut latest = history.latest();
+    if latest.complete && latest.exists() {
+        reverted
+            .apply(&mut latest.state)
+            .expect("changes of the latest state");
+    }
 }
 
 #[test]
@@ -89,6 +95,15 @@ fn a_snapshot_adds_no_field() {
     assert_diff(&[first.clone(), snapshot], &[r#"name: "x" -> "y""#]);
     let baseline = with_snapshot(entry(2, "baseline", json!({})), state.clone());
     assert_diff(&[first.clone(), baseline], &[]);
+    let without_name = with_snapshot(
+        entry(3, "baseline", json!({})),
+        json!({"email": "b", "id": 3}),
+    );
+    let named = updated(2, json!({"name": {"old": "x", "new": "y"}}));
+    assert_diff(
+        &[first.clone(), named, without_name],
+        &[r#"name: removed "x""#],
+    );
     // The entries do not say what changed `email`.
     let mut state = state;
     state["email"] = json!("c");
@@ -170,6 +185,33 @@ fn an_unrecorded_change_of_a_known_value_is_found() {
             ),
         ],
         &[r#"name: "x" -> "y""#, "total: 1 -> 3"],
+    );
+}
+
+#[test]
+fn a_deleted_object_comes_back_with_the_fields_of_its_deletion() {
+    let changeless = updated(1, json!({}));
+    let first = updated(1, json!({"total": {"old": 0, "new": 1}}));
+    let deleted = entry(
+        2,
+        "delete",
+        json!({"name": {"old": "x"}, "total": {"old": 1}}),
+    );
+    for first in [&changeless, &first] {
+        let expected = [r#"$: {"name":"x","total":1} -> null"#];
+        assert_diff(&[first.clone(), deleted.clone()], &expected);
+    }
+    let deleted = entry(2, "delete", json!({}));
+    assert_diff(&[changeless, deleted.clone()], &["$: {} -> null"]);
+    assert_diff(&[first.clone(), deleted], &[r#"$: {"total":1} -> null"#]);
+    let masked = json!({
+        "name": {"old": "x"},
+        "pin": {"old": "***", "redaction": "masked"},
+        "total": {"old": 1},
+    });
+    assert_diff(
+        &[first, entry(2, "delete", masked)],
+        &[r#"$: {"name":"x","total":1} -> null"#],
     );
 }
 

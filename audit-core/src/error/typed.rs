@@ -41,7 +41,8 @@ const MAX_SHOWN: usize = 10;
 #[non_exhaustive]
 pub enum TypedError {
     /// The state is not complete.
-    /// [`Reconstruction::typed_lossy`](crate::Reconstruction::typed_lossy) reads it nevertheless.
+    /// [`Reconstruction::typed_lossy`](crate::Reconstruction::typed_lossy) reads it nevertheless, unless the
+    /// trail has no part of it.
     Incomplete {
         /// The parts that are missing.
         missing: Vec<Missing>,

@@ -19,6 +19,7 @@ mod version_diff;
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use self::blame::Blame;
 use self::breaks::Earlier;
@@ -384,13 +385,22 @@ impl History {
         new: &Reconstruction,
     ) -> Changes {
         let between = self.between(from, to);
+        match (old.exists(), new.exists()) {
+            (true, true) => {}
+            (false, false) => return Changes::new(),
+            (false, true) => {
+                let new = partial_state::existing(new.as_state(), composed(&between, from <= to));
+                return crate::diff(&Value::Null, &new);
+            }
+            (true, false) => {
+                let old = partial_state::existing(old.as_state(), composed(&between, from > to));
+                return crate::diff(&old, &Value::Null);
+            }
+        }
         if old.is_unknown() || new.is_unknown() {
             return composed(&between, from <= to);
         }
         let states = [&old.state, &new.state];
-        if states.iter().any(|state| state.is_null()) {
-            return crate::diff(states[0], states[1]);
-        }
         let changes = if from <= to {
             version_diff::changes(self.fields, &self.entries, &between, states[0], states[1])
         } else {

@@ -3,15 +3,16 @@
 //! Such a state has only the fields that its entries mention. A field that an entry mentions for the first
 //! time existed before, with the old value of that entry.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::outside_lists;
-use super::rebuild::by_position;
+use super::rebuild::{by_position, start};
+use super::version_diff::names_member;
 use crate::change::{Change, Changes};
 use crate::json::nesting;
 use crate::path::{Path, PathSegment};
 
-/// A state, of which the trail may lack parts that no reason names.
+/// A state, and whether it may lack fields that the object had.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State<'v> {
     pub(super) value: &'v Value,
@@ -20,10 +21,11 @@ pub(super) struct State<'v> {
 }
 
 impl State<'_> {
-    /// Returns whether the state does not contradict a value that an entry records at a path.
-    fn allows(&self, path: &Path, value: Option<&Value>) -> bool {
-        match (path.find_in(self.value), value) {
-            (None, _) => true,
+    /// Returns whether the state does not contradict a value that a change records, its old or its new one.
+    fn allows(&self, change: &Change, value: Option<&Value>) -> bool {
+        match (change.path.find_in(self.value), value) {
+            (None, None) => true,
+            (None, Some(_)) => self.is_partial || names_member(change, &change.path.segments()),
             (Some(part), Some(value)) => agree(part, self.is_partial, value, false),
             (Some(_), None) => false,
         }
@@ -48,6 +50,12 @@ impl State<'_> {
         }
         let parent = parent.find_in(self.value);
         parent.is_some_and(|parent| change.old.is_none() || is_member(parent) || value.is_some())
+    }
+
+    fn has_item(&self, list: &Path, item: &PathSegment) -> bool {
+        let mut segments = list.segments();
+        segments.push(item.clone());
+        Path::from_segments(&segments).find_in(self.value).is_some()
     }
 
     /// Returns whether changes, which this state allows, lead to another in the parts that both have.
@@ -108,6 +116,27 @@ fn are_items(part: &[Value], all: &[Value], all_is_partial: bool) -> bool {
     }
 }
 
+/// Returns the state of an object that exists beside one in which it does not. `from_nothing` are the recorded
+/// changes from the latter to the former: those of a deletion, inverted, have all fields.
+pub(super) fn existing(state: State<'_>, mut from_nothing: Changes) -> Value {
+    if !state.is_partial && !state.value.is_null() {
+        return state.value.clone();
+    }
+    from_nothing.retain(|change| change.redaction.is_none());
+    let mut value = start(&from_nothing);
+    let applies = from_nothing
+        .rebase(&value)
+        .changes
+        .apply(&mut value)
+        .is_ok();
+    match state.value {
+        Value::Null if !value.is_null() => value,
+        Value::Null => Value::Object(Map::new()),
+        part if applies && agree(part, true, &value, false) => value,
+        part => part.clone(),
+    }
+}
+
 /// Completes the changes between two states of an object that is older than the trail by `recorded`, the
 /// composition of the entries in between.
 ///
@@ -123,7 +152,7 @@ pub(super) fn completed(
         |change: &Change| !change.moved.is_empty() || by_position(&change.path.segments());
     let allowed = |change: &Change| {
         let [old, new] = [&change.old, &change.new].map(Option::as_ref);
-        from.allows(&change.path, old) && to.allows(&change.path, new)
+        from.allows(change, old) && to.allows(change, new)
     };
     if recorded
         .iter()
@@ -146,21 +175,36 @@ pub(super) fn completed(
     // Without its list, an item has no position to compare.
     let has_list = |change: &Change| {
         let list = outside_lists(&change.path);
-        [from, to]
-            .iter()
-            .all(|state| list.find_in(state.value).is_some())
+        [from, to].iter().all(|state| {
+            list.find_in(state.value).is_some()
+                && change
+                    .moved
+                    .iter()
+                    .all(|step| state.has_item(&change.path, &step.item))
+        })
+    };
+    let lacks = |state: &State<'_>, change: &Change| {
+        !state.is_partial && change.path.find_in(state.value).is_none()
+    };
+    let reported = |change: &Change| {
+        let mut change = change.clone();
+        if in_order(&change) {
+            return (!has_list(&change)).then_some(change);
+        }
+        // A complete state shows that its part was removed or added without an entry.
+        if change.new.is_some() && lacks(&to, &change) {
+            change.new = None;
+        }
+        if change.old.is_some() && lacks(&from, &change) {
+            change.old = None;
+        }
+        allowed(&change).then_some(change)
     };
     let mut list: Vec<Change> = recorded
         .iter()
-        .filter(|change| {
-            if in_order(change) {
-                !has_list(change)
-            } else {
-                allowed(change)
-            }
-        })
+        .filter_map(reported)
+        .filter(|change| change.old.is_some() || change.new.is_some() || in_order(change))
         .filter(|change| !compared.iter().any(|other| has_inside(other, change)))
-        .cloned()
         .collect();
     compared.retain(|change| {
         let covers = |other: &Change| other.path == change.path || has_inside(other, change);

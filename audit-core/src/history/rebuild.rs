@@ -104,7 +104,7 @@ impl Reconstruction {
         !self.state.is_null() || !self.complete
     }
 
-    /// Returns the state with whether the trail may lack parts of it that no reason names.
+    /// Returns the state, and whether it may lack fields that the object had.
     pub(super) fn as_state(&self) -> State<'_> {
         let mut missing = self.missing.iter();
         State {
@@ -137,8 +137,8 @@ pub(crate) fn holds_full_state(entry: &LogEntry) -> bool {
         && (matches!(entry.action, Action::Create | Action::Delete) || entry.snapshot.is_some())
 }
 
-/// Folds the first `end` entries of an object, oldest first, into its state. The others show whether
-/// an object without a version up to there existed.
+/// Folds the first `end` entries of an object, oldest first, into its state. The later entries decide whether
+/// an object without a version among the first `end` existed.
 pub(crate) fn rebuild(fields: Schema, all: &[LogEntry], end: usize) -> Reconstruction {
     let (entries, later) = all.split_at(end);
     let start = entries
@@ -184,8 +184,8 @@ pub(crate) fn rebuild(fields: Schema, all: &[LogEntry], end: usize) -> Reconstru
     }
 }
 
-/// Returns the reason why the state of an object is unknown whose entries lead to none; `None` if it
-/// did not exist.
+/// Returns why the state of an object without a reconstructed state is unknown; `None` if the object did not
+/// exist.
 fn unknown(entries: &[LogEntry], later: &[LogEntry]) -> Option<MissingReason> {
     let has_values = |entry: &&LogEntry| !is_changeless(entry);
     let mut versions = entries.iter().filter(|entry| makes_version(entry));
@@ -221,6 +221,7 @@ fn is_creation(entry: &LogEntry) -> bool {
         change.path == Path::ROOT
             && change.redaction.is_none()
             && change.old.as_ref().is_none_or(Value::is_null)
+            && change.new.as_ref().is_some_and(|new| !new.is_null())
     };
     entry.action == Action::Create || entry.changes.iter().any(from_nothing)
 }
@@ -272,7 +273,8 @@ impl Fold {
         let created = entry.action == Action::Create;
         if self.state.is_null() && (created || !entry.changes.is_empty()) {
             self.state = start(&entry.changes);
-            let has_all = entry.changes.contains(Path::ROOT.as_str());
+            let change = entry.changes.get(Path::ROOT.as_str());
+            let has_all = change.is_some_and(|change| change.moved.is_empty());
             self.starts_later = !created && !has_all;
         }
         let gaps = self.apply(earlier, &entry.changes);
@@ -296,7 +298,7 @@ impl Fold {
             // A deleted object is deleted again, or has an entry as if it existed.
             let last = earlier.all.iter().rfind(|entry| makes_version(entry));
             let deleted = last.is_some_and(|last| last.action == Action::Delete);
-            let reappears = deleted && entry.action != Action::Create;
+            let reappears = deleted && !is_creation(entry);
             return reappears.then_some(Path::ROOT).into_iter().collect();
         }
         if entry.action == Action::Create {
@@ -514,6 +516,7 @@ pub(super) fn start(changes: &Changes) -> Value {
         return Value::Object(Map::new());
     };
     match first.path.segments().first() {
+        None if !first.moved.is_empty() => Value::Array(Vec::new()),
         None if first.redaction.is_none() => first.old.clone().unwrap_or_default(),
         None => Value::Null,
         Some(PathSegment::Index(_) | PathSegment::Match { .. }) => Value::Array(Vec::new()),

@@ -62,7 +62,10 @@ impl History {
         if hidden.is_empty() {
             return Some(self.changes(newest, &latest, number, &target));
         }
-        if latest.is_unknown() || target.is_unknown() {
+        if !latest.exists() && target.exists() {
+            let from_nothing = composed(&self.between(newest, number), false);
+            target.state = partial_state::existing(target.as_state(), from_nothing);
+        } else if latest.is_unknown() || target.is_unknown() {
             let mut changes = self.changes(newest, &latest, number, &target);
             changes.retain(|change| change.redaction.is_none());
             return Some(changes);
@@ -86,7 +89,7 @@ impl History {
         if !from_state.is_partial && !to_state.is_partial {
             return Some(changes);
         }
-        let mut recorded = composed(&self.between(newest, number), newest <= number);
+        let mut recorded = composed(&self.between(newest, number), false);
         recorded.retain(|change| {
             let path = without_indices(&change.path);
             let overlaps = |part: &Path| path.is_within(part) || part.is_within(&path);
