@@ -205,6 +205,8 @@ fn operators_of_other_languages_are_errors_that_name_the_operator() {
         ("(actor:alice ||)", 14, "||", "write `OR`"),
         ("model:User ||(actor:bob)", 12, "||", "write `OR`"),
         ("NOT || x", 5, "||", "write `OR`"),
+        ("alice ||bob", 7, "||", "write `OR`"),
+        ("actor:alice &&actor:bob", 13, "&&", "by a space"),
         ("a || \"b\"", 3, "||", "write `OR`"),
         ("alice && bob", 7, "&&", "separate conditions by a space"),
         (

@@ -63,11 +63,10 @@ pub(super) fn check_word(word: &str, column: usize) -> Result<(), ParseQueryErro
     }
 }
 
-/// Checks that a word is not an operator, also before parentheses, as in `||(a b)`.
+/// Checks that a word does not begin with an operator, as in `||(a b)` and `||actor:bob`.
 fn check_operator(word: &str, column: usize) -> Result<(), ParseQueryError> {
     for (operator, hint) in OPERATORS {
-        if matches!(word.strip_prefix(operator), Some(rest) if rest.is_empty() || rest.starts_with('('))
-        {
+        if word.starts_with(operator) {
             let message = format!("`{operator}` is not an operator");
             let hint = format!("{hint}, or use double quotes to search for the text");
             return Err(ParseQueryError::at(column, message).hint(hint));

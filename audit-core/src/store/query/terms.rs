@@ -93,8 +93,8 @@ impl Query {
     ///   actor, and `NOT (a b)` keeps entries that fail `a` or `b`. `NOT ()` keeps no entry.
     /// - `order:`, `limit:` and `after:` apply to the whole query. They may be anywhere outside of
     ///   parentheses.
-    /// - A condition in the notation of another language, such as `actor=alice` or `actor = alice`, is
-    ///   an error. In double quotes it is a text.
+    /// - A condition or an operator in the notation of another language, such as `actor=alice`,
+    ///   `actor = alice` or `||`, is an error. In double quotes it is a text.
     /// - A term does not begin with `(`, and a `)` in it needs a matching `(`, as in `f(x)`. Other
     ///   values with parentheses are enclosed in double quotes: `text:":)"`.
     /// - Words with only terms between them form one text: `two words`. With `AND` between them
