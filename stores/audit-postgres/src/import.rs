@@ -75,14 +75,14 @@ impl Months {
     }
 }
 
-/// The longest wait of a copied step for the step before it. A writer that waits for its rows may be what the step
-/// before waits for.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait of a copied step for the commit of the previous step, which may itself wait for a writer that
+/// waits for the rows of this one.
+const MAX_COMMIT_WAIT: Duration = Duration::from_secs(1);
 
 /// The position of a step in the order in which steps commit. If it is dropped before the step has committed, the next
 /// step does not commit.
 pub(crate) struct CommitOrder {
-    /// Whether the step before has committed.
+    /// Whether the previous step has committed.
     before: watch::Receiver<bool>,
     own: watch::Sender<bool>,
 }
@@ -104,7 +104,7 @@ impl CommitOrder {
         }
     }
 
-    /// Waits for the step before. Returns `false` if it has not been copied.
+    /// Waits for the previous step. Returns `false` if it did not commit.
     async fn wait(&self) -> bool {
         let mut before = self.before.clone();
         before.wait_for(|committed| *committed).await.is_ok()
@@ -114,13 +114,14 @@ impl CommitOrder {
 /// The outcome of copying a step.
 pub(crate) enum Copied {
     Yes,
-    /// Nothing is stored, unless the commit is unconfirmed: the step is to be copied again, alone.
+    /// Nothing is stored, unless the commit is unconfirmed: the step is to be copied again, while no other is.
     Failed(CommitTracker),
-    /// Nothing is stored: a row is stored already or twice in the step, or the server refuses to copy.
-    Refused,
+    /// This attempt stored nothing: a row is already stored or occurs twice in the step, or the server does not
+    /// support the copy.
+    Refused(CommitTracker),
 }
 
-/// Copies rows atomically. With an order, it is tried once, beside other steps, and commits after the step before.
+/// Copies rows atomically. With an order, tries it once and commits after the previous step.
 pub(crate) async fn copy(
     connections: &Connections,
     schema: &Schema,
@@ -140,8 +141,16 @@ pub(crate) async fn copy(
             }
             Ok(Copied::Yes)
         }
-        Err(failure) if failure.is_duplicate() || failure.is_unsupported() => Ok(Copied::Refused),
-        Err(_) if order.is_some() => Ok(Copied::Failed(tracker)),
+        Err(failure) if failure.is_duplicate() || failure.is_unsupported() => {
+            Ok(Copied::Refused(tracker))
+        }
+        Err(failure) if order.is_some() => {
+            log::debug!(
+                "a step is copied again, and the later ones one at a time: {}",
+                failure.error
+            );
+            Ok(Copied::Failed(tracker))
+        }
         Err(failure) => {
             let location = &connections.location;
             Err(tracker.mark(failure.or_read_only(location), location).error)
@@ -171,7 +180,7 @@ async fn try_copy(
         Err(late) => return connection.finish_copy(Err(late)),
     };
     if let Some(order) = order
-        && timeout(PATIENCE, order.wait()).await != Ok(true)
+        && timeout(MAX_COMMIT_WAIT, order.wait()).await != Ok(true)
     {
         // Dropping the connection rolls the rows back.
         let location = connections.location.to_string();

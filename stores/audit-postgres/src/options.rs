@@ -119,6 +119,8 @@ impl PostgresOptions {
     /// The size is a bound: the statement of a dropped future is cancelled, and another connection
     /// opens in its place when the statement has ended. A server that takes longer than four seconds
     /// for it counts as dead.
+    ///
+    /// [`PostgresStore::import`](crate::PostgresStore::import) writes on up to two of these connections.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.clamp(1, MOST_CONNECTIONS);
         self

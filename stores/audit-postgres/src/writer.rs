@@ -237,8 +237,9 @@ impl Writer {
                 Ok(Err(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                     self.duplicates.expect();
                 }
-                // The type of the statement's rows is gone: the tables were dropped and perhaps restored.
-                Ok(Err(error)) if is_type_gone(&error) => {
+                // The tables were dropped and perhaps restored, so that the type of the rows is another, or it is
+                // another internal error, which `audit_append` reports.
+                Ok(Err(error)) if may_lack_type(&error) => {
                     connection.statement_cache.remove(&self.insert, &[]);
                 }
                 done => return connection.finish(done).map(|_| ()),
@@ -264,7 +265,7 @@ impl Writer {
     }
 }
 
-fn is_type_gone(error: &Error) -> bool {
+fn may_lack_type(error: &Error) -> bool {
     let codes = [&SqlState::INTERNAL_ERROR, &SqlState::UNDEFINED_OBJECT];
     error.code().is_some_and(|code| codes.contains(&code))
 }

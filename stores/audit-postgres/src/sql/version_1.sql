@@ -54,7 +54,7 @@ CREATE TABLE {schema}.audit_entry (
         DEFAULT pg_current_xact_id()::text::bigint + {schema}.audit_xact_base()
 ) PARTITION BY RANGE (id);
 
--- What a writer gives of an entry. The server unpacks an array of these faster than an array for each column.
+-- The columns of an entry that a writer provides. The server unpacks an array of these faster than an array for each column.
 CREATE TYPE {schema}.audit_row AS (
     id uuid, ts bigint, level smallint, action text, outcome text, model text, object_pk text, parent_model text,
     parent_pk text, actor text, correlation_id text, transaction_id uuid, fields text[], changes jsonb, body text,

@@ -11,6 +11,7 @@ use super::PostgresStore;
 use crate::background::{self, AbortOnDrop};
 use crate::check::{self, Check};
 use crate::connection::CommitTracker;
+use crate::error::Failure;
 use crate::import::{self, CommitOrder, Copied, Months};
 use crate::indexes;
 use crate::reconcile::{self, Reconcile, Reconciliation};
@@ -49,7 +50,7 @@ impl PostgresStore {
             store: self,
             running: VecDeque::new(),
             order: CommitOrder::first(),
-            mode: Mode::Beside,
+            mode: Mode::Concurrent,
             imported: 0,
         };
         loop {
@@ -190,14 +191,14 @@ fn next_step(
         && bytes < IMPORT_BYTES
         && let Some(entry) = entries.next()
     {
-        if mode != Mode::Append {
-            match row(&entry) {
-                Ok(row) => {
-                    bytes += row.bytes();
+        match row(&entry) {
+            Ok(row) => {
+                bytes += row.bytes();
+                if mode != Mode::Append {
                     rows.push(row);
                 }
-                Err(error) => return (vec![entry], Err(error)),
             }
+            Err(error) => return (vec![entry], Err(error)),
         }
         step.push(entry);
     }
@@ -219,10 +220,10 @@ struct Steps<'s> {
 /// How the steps of an import are written.
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
-    /// Copied, one while another is.
-    Beside,
-    /// Copied, one after the other: a step failed beside another one.
-    Alone,
+    /// Two steps are copied at a time.
+    Concurrent,
+    /// One step is copied at a time, because a concurrent one failed.
+    Sequential,
     /// Appended: a step had duplicates, and the next ones are likely to have some.
     Append,
 }
@@ -242,12 +243,12 @@ impl Steps<'_> {
         rows: Vec<Row>,
     ) -> Result<(), StoreError> {
         let order = match self.mode {
-            Mode::Beside => {
+            Mode::Concurrent => {
                 let next = self.order.next();
                 Some(mem::replace(&mut self.order, next))
             }
-            Mode::Alone => None,
-            Mode::Append => return self.write_alone(&entries, CommitTracker::default()),
+            Mode::Sequential => None,
+            Mode::Append => return self.write(&entries, CommitTracker::default()),
         };
         let copied = self.copy(rows, order, CommitTracker::default())?;
         self.running.push_back(Running {
@@ -271,48 +272,62 @@ impl Steps<'_> {
 
     /// Finishes the oldest steps until a number of them is left.
     fn finish_until(&mut self, left: usize) -> Result<(), StoreError> {
-        while self.running.len() > if self.mode == Mode::Beside { left } else { 0 }
-            && let Some(step) = self.running.pop_front()
-        {
+        loop {
+            let left = if self.mode == Mode::Concurrent {
+                left
+            } else {
+                0
+            };
+            if self.running.len() <= left {
+                return Ok(());
+            }
+            let Some(step) = self.running.pop_front() else {
+                return Ok(());
+            };
             let tracker = match background::wait(step.copied)? {
                 Copied::Yes => {
                     self.imported += step.entries.len() as u64;
                     continue;
                 }
                 Copied::Failed(tracker) => {
-                    self.mode = Mode::Alone;
+                    self.mode = Mode::Sequential;
                     tracker
                 }
-                Copied::Refused => {
+                Copied::Refused(tracker) => {
                     self.mode = Mode::Append;
-                    CommitTracker::default()
+                    tracker
                 }
             };
             // Dropped, the later ones are rolled back.
             let later: Vec<_> = self.running.drain(..).map(|step| step.entries).collect();
-            self.write_alone(&step.entries, tracker)?;
+            self.write(&step.entries, tracker)?;
             for entries in later {
-                self.write_alone(&entries, CommitTracker::default())?;
+                self.write(&entries, CommitTracker::default())?;
             }
         }
-        Ok(())
     }
 
     /// Writes a step while no other is running.
-    fn write_alone(
+    fn write(
         &mut self,
         entries: &[LogEntry],
-        tracker: CommitTracker,
+        mut tracker: CommitTracker,
     ) -> Result<(), StoreError> {
         if self.mode != Mode::Append {
             let copied = self.copy(rows(entries)?, None, tracker)?;
-            if let Copied::Refused = background::wait(copied)? {
-                self.mode = Mode::Append;
+            match background::wait(copied)? {
+                Copied::Yes => {
+                    self.imported += entries.len() as u64;
+                    return Ok(());
+                }
+                Copied::Failed(last) | Copied::Refused(last) => tracker = last,
             }
+            self.mode = Mode::Append;
         }
-        if self.mode == Mode::Append {
-            self.store.append_duplicates(entries)?;
-        }
+        self.store.append_duplicates(entries).map_err(|error| {
+            let location = &self.store.shared.connections.location;
+            tracker.mark(Failure::last(error), location).error
+        })?;
         self.imported += entries.len() as u64;
         Ok(())
     }
