@@ -24,8 +24,8 @@ const MAX_SHOWN: usize = 20;
 /// another one.
 const UNRECORDED: &str = "`auditlog history` of the object shows the position; find the program that writes without \
      entries, and record a baseline of the object";
-const REMOVED: &str = "`auditlog log action:prune` shows which entries were removed, perhaps that of this change; if \
-     it was not among them, find the program that writes without entries; record a baseline of the object";
+const REMOVED: &str = "a removed entry may have recorded this change: `auditlog log action:prune` lists the removals; \
+     otherwise find the program that writes without entries, and record a baseline of the object";
 
 /// Examples for `--help`.
 const EXAMPLES: &str = "\
@@ -132,7 +132,9 @@ impl Findings {
     /// problems.
     fn add_breaks(&mut self, trail: &Trail) -> Result<(), Error> {
         // An error is that of a damaged trail, which is reported already.
-        let pruned = trail.store.count(&Query::new().action("prune"));
+        let pruned = trail
+            .store
+            .count(&Query::new().model_name("").action("prune"));
         let pruned = pruned.is_ok_and(|count| count > 0);
         let hint = if pruned { REMOVED } else { UNRECORDED };
         for history in trail.log.histories(trail.log.query())? {

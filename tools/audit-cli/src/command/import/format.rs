@@ -99,7 +99,7 @@ pub(super) struct Fault {
 pub(super) type Each<'e> = &'e mut dyn FnMut(Result<Found, Fault>) -> Result<(), Error>;
 
 impl Format {
-    /// Detects the format of an input: a SQLite file has tables, and a stream has JSON lines.
+    /// Detects the format of an input: a SQLite file has tables, and any other one JSON lines.
     pub(super) fn of(input: &mut Input<'_>) -> Result<Self, Error> {
         Ok(if input.begins_with(SQLITE)? {
             Self::Tables

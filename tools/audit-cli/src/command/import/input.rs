@@ -2,7 +2,7 @@
 //! its bytes only once.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::path::Path;
 
 use crate::error::Error;
@@ -18,7 +18,7 @@ pub(super) struct Input<'p> {
 enum Source {
     Standard,
     /// A pipe, a socket or a device.
-    Stream(File),
+    Stream(BufReader<File>),
     File(File),
 }
 
@@ -60,19 +60,18 @@ impl<'p> Input<'p> {
         matches!(self.source, Source::File(_)).then_some(self.path)
     }
 
-    /// Returns whether a file begins with these bytes. A stream is not read, because it
-    /// cannot be rewound.
+    /// Returns whether the input begins with these bytes, which stay unread. Of a stream, only the bytes of its
+    /// first read count.
     pub(super) fn begins_with(&mut self, bytes: &[u8]) -> Result<bool, Error> {
-        let Source::File(file) = &mut self.source else {
-            return Ok(false);
+        let begins = match &mut self.source {
+            Source::Standard => begins(&mut io::stdin().lock(), bytes),
+            Source::Stream(stream) => begins(stream, bytes),
+            Source::File(file) => {
+                let begins = begins(&mut BufReader::new(&mut *file), bytes);
+                begins.and_then(|begins| file.rewind().map(|()| begins))
+            }
         };
-        let mut first = Vec::new();
-        let read = file
-            .take(bytes.len() as u64)
-            .read_to_end(&mut first)
-            .and_then(|_| file.rewind());
-        read.map_err(|source| self.error(source))?;
-        Ok(first == bytes)
+        begins.map_err(|source| self.error(source))
     }
 
     /// Makes the error of a failed read.
@@ -87,9 +86,14 @@ impl<'p> Input<'p> {
     pub(super) fn into_reader(self) -> Box<dyn BufRead> {
         match self.source {
             Source::Standard => Box::new(io::stdin().lock()),
-            Source::Stream(file) | Source::File(file) => Box::new(BufReader::new(file)),
+            Source::Stream(stream) => Box::new(stream),
+            Source::File(file) => Box::new(BufReader::new(file)),
         }
     }
+}
+
+fn begins(input: &mut impl BufRead, bytes: &[u8]) -> io::Result<bool> {
+    Ok(input.fill_buf()?.starts_with(bytes))
 }
 
 impl Source {
@@ -99,7 +103,7 @@ impl Source {
         Ok(if metadata.is_file() || metadata.is_dir() {
             Self::File(file)
         } else {
-            Self::Stream(file)
+            Self::Stream(BufReader::new(file))
         })
     }
 }
