@@ -151,14 +151,12 @@ impl ObjectHistory {
         last.is_some_and(|version| version.entry.action == Action::Delete)
     }
 
-    /// Returns whether the first version is a creation after a time. The first version of a part of a
-    /// history is not that of the object.
+    /// Returns whether the object did not exist yet at a time: its first version, after the time, is a
+    /// creation. The first version of a part of a history is not that of the object.
     pub(crate) fn is_created_after(&self, time: DateTime<Utc>) -> bool {
         let first = self.history.versions().next();
-        let is_created = first.is_some_and(|version| {
-            version.entry.action == Action::Create && version.entry.timestamp > time
-        });
-        is_created && !self.is_partial
+        let is_later = first.is_some_and(|version| version.entry.timestamp > time);
+        is_later && !self.is_partial && !self.history.as_of(time).exists()
     }
 
     /// Returns the time of the last version after a time and before an end.
