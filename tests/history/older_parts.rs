@@ -1,6 +1,6 @@
 //! Changes between versions of an object that is older than the trail.
 
-use auditlog::{AuditLog, Changes, History, LogEntry, ObjectRef};
+use auditlog::{AuditLog, Changes, History, LogEntry, ObjectRef, Path};
 use serde_json::{Value, json};
 
 use crate::as_of::minute;
@@ -213,6 +213,80 @@ fn a_deleted_object_comes_back_with_the_fields_of_its_deletion() {
         &[first, entry(2, "delete", masked)],
         &[r#"$: {"name":"x","total":1} -> null"#],
     );
+}
+
+#[test]
+fn a_removal_and_an_addition_beside_a_break_are_found() {
+    let first = updated(1, json!({"total": {"old": 0, "new": 1}}));
+    assert_diff(
+        &[first.clone(), updated(2, json!({"total": {"old": 5}}))],
+        &["total: removed 1"],
+    );
+    let named = updated(2, json!({"name": {"old": "x", "new": "y"}}));
+    let baseline = |state| with_snapshot(entry(3, "baseline", json!({})), state);
+    let other = baseline(json!({"name": "z", "total": 1}));
+    assert_diff(&[first.clone(), named, other], &[r#"name: "x" -> "z""#]);
+    let added = updated(2, json!({"note": {"new": "x"}}));
+    let other = baseline(json!({"note": "y", "total": 1}));
+    assert_diff(&[first.clone(), added, other], &[r#"note: added "y""#]);
+    let removed = updated(2, json!({"name": {"old": "x"}}));
+    let other = baseline(json!({"name": "z", "total": 1}));
+    assert_diff(&[first, removed, other], &[r#"name: "x" -> "z""#]);
+}
+
+#[test]
+fn a_move_in_a_list_with_unmentioned_items_is_kept() {
+    let lines = |old: i64, new: i64, at: usize| json!({"old": old, "new": new, "at": [at]});
+    let first = updated(
+        1,
+        json!({"lines[sku='c'].n": lines(1, 2, 2), "lines[sku='d'].n": lines(1, 2, 3)}),
+    );
+    let moved = json!({"lines": {"moved": {"[sku='a']": [0, 1]}}});
+    assert_diff(
+        &[first, updated(2, moved.clone())],
+        &["lines: moved [sku='a'] from 0 to 1"],
+    );
+    let first = updated(1, json!({"lines[sku='a'].n": lines(1, 2, 2)}));
+    let state =
+        json!({"lines": [{"sku": "b", "n": 2}, {"sku": "c", "n": 2}, {"sku": "a", "n": 2}]});
+    let moved = json!({"lines": {"moved": {"[sku='c']": [0, 1]}}});
+    let second = with_snapshot(updated(2, moved), state);
+    assert_diff(&[first, second], &["lines: moved [sku='c'] from 0 to 1"]);
+}
+
+#[test]
+fn a_recorded_list_is_complete() {
+    let first = updated(
+        1,
+        json!({"tags": {"old": null, "new": ["a"]}, "rows": {"old": null, "new": [{"n": 1}]}}),
+    );
+    let state = json!({"tags": ["a", "b"], "rows": [{"n": 1}, {"n": 2}]});
+    let baseline = with_snapshot(entry(2, "baseline", json!({})), state);
+    let history = history(&[first, baseline]);
+    let changes = history.diff(1, 2).expect("two versions");
+    let paths: Vec<_> = changes.paths().map(Path::as_str).collect();
+    assert_eq!(paths, ["rows[1]", "tags[1]"]);
+}
+
+#[test]
+fn masked_parts_that_no_state_has_do_not_come_back() {
+    let first = updated(1, json!({"email": {"old": "a", "new": "b"}}));
+    for (old, new) in [(json!("***"), Value::Null), (json!("*"), json!("**"))] {
+        let masked = json!({
+            "pin": {"old": old, "new": new, "redaction": "masked"},
+            "card": {"old": {"number": "***"}, "new": null, "redaction": "partial"},
+        });
+        let history = history(&[first.clone(), updated(2, masked)]);
+        assert!(history.revert_to(1).expect("a version").is_empty());
+    }
+}
+
+#[test]
+fn a_first_change_of_the_object_with_a_hidden_part_is_no_break() {
+    let change =
+        json!({"old": {"a": 1, "p": "***"}, "new": {"a": 2, "p": "***"}, "redaction": "partial"});
+    let history = history(&[updated(1, json!({"$": change}))]);
+    assert!(history.breaks().is_empty());
 }
 
 #[test]

@@ -336,8 +336,8 @@ impl History {
     /// they return the state of the second.
     ///
     /// If the object is older than the trail, a state lacks the fields that no entry mentions up to its
-    /// version. Their changes are those of the entries between the versions, with the old values of the
-    /// entries, and do not apply to that state. A field that only a snapshot has did not change.
+    /// version. The changes are those of the entries between the versions then, with their old values, which
+    /// do not apply to that state. A field that only a snapshot has did not change.
     ///
     /// # Example: members of a set
     /// ```
@@ -389,11 +389,11 @@ impl History {
             (true, true) => {}
             (false, false) => return Changes::new(),
             (false, true) => {
-                let new = partial_state::existing(new.as_state(), composed(&between, from <= to));
+                let new = self.beside_none(new, composed(&between, from <= to));
                 return crate::diff(&Value::Null, &new);
             }
             (true, false) => {
-                let old = partial_state::existing(old.as_state(), composed(&between, from > to));
+                let old = self.beside_none(old, composed(&between, from > to));
                 return crate::diff(&old, &Value::Null);
             }
         }
@@ -407,16 +407,19 @@ impl History {
             version_diff::changes(self.fields, &self.entries, &between, states[1], states[0])
                 .invert()
         };
-        let (from_state, to_state) = (old.as_state(), new.as_state());
-        if !from_state.is_partial && !to_state.is_partial {
-            return changes;
+        if old.is_partial() || new.is_partial() {
+            return self.recorded_changes([old, new], changes, &between, from <= to);
         }
-        partial_state::completed(
-            changes,
-            &composed(&between, from <= to),
-            from_state,
-            to_state,
-        )
+        changes
+    }
+
+    /// Returns the state of an object that exists, to be compared with a version in which it does not.
+    fn beside_none(&self, found: &Reconstruction, from_nothing: Changes) -> Value {
+        if found.is_partial() || found.is_unknown() {
+            self.existing(&found.state, from_nothing)
+        } else {
+            found.state.clone()
+        }
     }
 
     /// Returns the entries that made the later versions of a range of versions, oldest first.

@@ -1,215 +1,191 @@
 //! Changes between states of an object that is older than the trail.
 //!
-//! Such a state has only the fields that its entries mention. A field that an entry mentions for the first
-//! time existed before, with the old value of that entry.
+//! Such a state has only the fields that its entries mention. A comparison of two of them would report a field that a
+//! later entry mentions for the first time as added. The entries in between have its former value, so their
+//! composition is the result, field by field, unless the field changed without an entry in between.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::outside_lists;
-use super::rebuild::{by_position, start};
-use super::version_diff::names_member;
+use super::breaks::Earlier;
+use super::rebuild::{Fold, holds_full_state, makes_version, start};
+use super::version_diff::{RecordedKinds, names_member};
+use super::{History, Reconstruction, composed};
 use crate::change::{Change, Changes};
+use crate::entry::LogEntry;
 use crate::json::nesting;
-use crate::path::{Path, PathSegment};
+use crate::path::{Path, PathSegment, key_of};
 
-/// A state, and whether it may lack fields that the object had.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct State<'v> {
-    pub(super) value: &'v Value,
-    /// Whether the object is older than the trail.
-    pub(super) is_partial: bool,
-}
-
-impl State<'_> {
-    /// Returns whether the state does not contradict a value that a change records, its old or its new one.
-    fn allows(&self, change: &Change, value: Option<&Value>) -> bool {
-        match (change.path.find_in(self.value), value) {
-            (None, None) => true,
-            (None, Some(_)) => self.is_partial || names_member(change, &change.path.segments()),
-            (Some(part), Some(value)) => agree(part, self.is_partial, value, false),
-            (Some(_), None) => false,
+impl History {
+    /// Returns the changes between the states of two versions: those of the entries in between, and in fields
+    /// that changed without an entry, `compared`, those between the states.
+    pub(super) fn recorded_changes(
+        &self,
+        [from, to]: [&Reconstruction; 2],
+        compared: Changes,
+        between: &[&LogEntry],
+        forward: bool,
+    ) -> Changes {
+        let recorded = composed(between, forward);
+        let mut broken = self.broken_fields(between);
+        let contradicted = recorded.iter().filter(|change| {
+            contradicts(from, change, change.old.is_some())
+                || contradicts(to, change, change.new.is_some())
+        });
+        broken.extend(contradicted.map(|change| field(&change.path)));
+        if broken.contains(&None) {
+            return compared;
         }
-    }
-
-    /// Returns whether the state has the part that a change replaces, removes, or extends.
-    fn has_target(&self, change: &Change) -> bool {
-        let segments = change.path.segments();
-        let Some((last, parent)) = segments.split_last() else {
-            return true;
-        };
-        let parent = Path::from_segments(parent);
-        let is_member = |parent: &Value| parent.is_array() && matches!(last, PathSegment::Name(_));
-        let value = change.path.find_in(self.value);
-        if !change.moved.is_empty() {
-            // The entry reports the order of a complete list.
-            let length = value.and_then(Value::as_array).map_or(0, Vec::len);
-            return change
-                .moved
-                .iter()
-                .all(|step| step.from < length && step.to < length);
-        }
-        let parent = parent.find_in(self.value);
-        parent.is_some_and(|parent| change.old.is_none() || is_member(parent) || value.is_some())
-    }
-
-    fn has_item(&self, list: &Path, item: &PathSegment) -> bool {
-        let mut segments = list.segments();
-        segments.push(item.clone());
-        Path::from_segments(&segments).find_in(self.value).is_some()
-    }
-
-    /// Returns whether changes, which this state allows, lead to another in the parts that both have.
-    fn leads_to(&self, other: &State<'_>, changes: &Changes) -> bool {
-        let mut changes = changes.clone();
-        if self.is_partial {
-            changes.retain(|change| self.has_target(change));
-            for change in changes.list_mut() {
-                let part = change.path.find_in(self.value);
-                if change.old.is_some() && !by_position(&change.path.segments()) {
-                    change.old = part.cloned().or(change.old.take());
+        let (unclear, mut list): (Vec<Change>, Vec<Change>) = recorded
+            .iter()
+            .cloned()
+            .partition(|change| broken.contains(&field(&change.path)));
+        let mut compared: Vec<Change> = compared
+            .iter()
+            .filter(|change| broken.contains(&field(&change.path)))
+            .cloned()
+            .collect();
+        // A partial state may lack a part that the object had, as the entries report.
+        for change in unclear.iter().filter(|change| is_field(change)) {
+            let [old, new] = [from, to].map(|state| change.path.find_in(&state.state));
+            let overlaps = |other: &&mut Change| {
+                other.path.is_within(&change.path) || change.path.is_within(&other.path)
+            };
+            match compared.iter_mut().find(overlaps) {
+                Some(other) if other.path == change.path => {
+                    if from.is_partial() && other.old.is_none() {
+                        other.old.clone_from(&change.old);
+                    }
+                    if to.is_partial() && other.new.is_none() {
+                        other.new.clone_from(&change.new);
+                    }
                 }
+                None if old.is_none() && new.is_none() => compared.push(Change {
+                    old: change.old.clone().filter(|_| from.is_partial()),
+                    new: change.new.clone().filter(|_| to.is_partial()),
+                    ..change.clone()
+                }),
+                _ => {}
             }
         }
-        let mut value = self.value.clone();
-        changes.apply(&mut value).is_ok()
-            && agree(&value, self.is_partial, other.value, other.is_partial)
+        let differs = |change: &Change| change.old != change.new || !change.moved.is_empty();
+        list.extend(compared.into_iter().filter(differs));
+        Changes::from_vec(list)
+    }
+
+    /// Returns the fields that changed without an entry, as entries among `between` show; `None` is the object.
+    fn broken_fields(&self, between: &[&LogEntry]) -> BTreeSet<Option<String>> {
+        let ids: BTreeSet<_> = between.iter().map(|entry| entry.id).collect();
+        let breaks = self.breaks();
+        let breaks = breaks.iter().filter(|found| ids.contains(&found.entry.id));
+        let mut broken: BTreeSet<_> = breaks.map(|found| field(&found.path)).collect();
+        let kinds = RecordedKinds::of(&self.entries);
+        let mut fold = Fold::of(self.fields);
+        let mut first = 0;
+        for (index, entry) in self.entries.iter().enumerate() {
+            if !makes_version(entry) {
+                continue;
+            }
+            let all = &self.entries[..index];
+            let earlier = Earlier { all, start: first };
+            if let Some(snapshot) = &entry.snapshot
+                && ids.contains(&entry.id)
+            {
+                let mut after = fold.clone();
+                after.change(earlier, entry);
+                broken.extend(kinds.contradictions(&after.state, snapshot));
+            }
+            fold.step(earlier, entry);
+            if holds_full_state(entry) {
+                first = index;
+            }
+        }
+        broken
+    }
+
+    /// Returns the state of an object that exists, beside a version in which it does not: with the fields of
+    /// `from_nothing`, the recorded changes from the latter to the former, if the state has only a part of them.
+    pub(super) fn existing(&self, state: &Value, mut from_nothing: Changes) -> Value {
+        from_nothing.retain(|change| change.redaction.is_none());
+        let mut value = start(&from_nothing);
+        let changes = from_nothing.rebase(&value).changes;
+        let applies = changes.apply(&mut value).is_ok();
+        if state.is_null() {
+            return if value.is_null() {
+                Value::Object(Map::new())
+            } else {
+                value
+            };
+        }
+        let kinds = RecordedKinds::of(&self.entries);
+        let is_part = applies && kinds.contradictions(state, &value).is_empty();
+        if is_part { value } else { state.clone() }
     }
 }
 
-/// Returns whether two values agree in the parts that both have. A partial value may lack fields, and items of
-/// keyed lists.
-fn agree(a: &Value, a_is_partial: bool, b: &Value, b_is_partial: bool) -> bool {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let common = a.iter().all(|(name, value)| match b.get(name) {
-                Some(other) => agree(value, a_is_partial, other, b_is_partial),
-                None => b_is_partial,
-            });
-            common && (a_is_partial || b.keys().all(|name| a.contains_key(name)))
-        }
-        (Value::Array(a), Value::Array(b)) if a_is_partial && a.len() <= b.len() => {
-            are_items(a, b, b_is_partial)
-        }
-        (Value::Array(a), Value::Array(b)) if b_is_partial && b.len() <= a.len() => {
-            are_items(b, a, a_is_partial)
-        }
-        (a, b) => nesting::equal_ignoring_scale(a, b),
+/// Returns whether a complete state has a field that a change lacks, or lacks one that the change has.
+fn contradicts(state: &Reconstruction, change: &Change, is_present: bool) -> bool {
+    let found = change.path.find_in(&state.state);
+    is_field(change) && !state.is_partial() && found.is_some() != is_present
+}
+
+/// Returns whether a change is of a field, no item or member.
+fn is_field(change: &Change) -> bool {
+    let segments = change.path.segments();
+    let is_named = |segment: &PathSegment| matches!(segment, PathSegment::Name(_));
+    segments.iter().all(is_named) && !names_member(change, &segments) && change.moved.is_empty()
+}
+
+/// Returns the field of the object that a path is in; `None` for the object itself, and for a list.
+fn field(path: &Path) -> Option<String> {
+    match path.segments().into_iter().next() {
+        Some(PathSegment::Name(name)) => Some(name),
+        _ => None,
     }
 }
 
-/// Returns whether each item of a partial list agrees with an item of another list. Values that are no
-/// objects have no key, so that a list of them has all its items.
-fn are_items(part: &[Value], all: &[Value], all_is_partial: bool) -> bool {
-    let is_keyed = part.iter().chain(all).all(Value::is_object);
-    let agree = |part: &Value, item: &Value| agree(part, true, item, all_is_partial);
-    if is_keyed {
-        // Items mostly have the order of the other list.
-        let mut next = 0;
-        part.iter().all(|part| {
-            let mut indices = (next..all.len()).chain(0..next);
-            let found = indices.find(|&index| agree(part, &all[index]));
-            next = found.map_or(next, |index| index + 1);
-            found.is_some()
-        })
-    } else {
-        part.len() == all.len() && part.iter().zip(all).all(|(part, item)| agree(part, item))
+impl RecordedKinds {
+    /// Returns the fields in which a part of an object contradicts the complete object.
+    fn contradictions(&self, part: &Value, all: &Value) -> BTreeSet<Option<String>> {
+        match (part, all) {
+            (Value::Null, _) => BTreeSet::new(),
+            (Value::Object(part), Value::Object(all)) => part
+                .iter()
+                .filter(|(name, part)| {
+                    let names = [(*name).clone()];
+                    !all.get(*name)
+                        .is_some_and(|all| self.is_part(&names, part, all))
+                })
+                .map(|(name, _)| Some(name.clone()))
+                .collect(),
+            (part, all) if self.is_part(&[], part, all) => BTreeSet::new(),
+            _ => BTreeSet::from([None]),
+        }
     }
-}
 
-/// Returns the state of an object that exists beside one in which it does not. `from_nothing` are the recorded
-/// changes from the latter to the former: those of a deletion, inverted, have all fields.
-pub(super) fn existing(state: State<'_>, mut from_nothing: Changes) -> Value {
-    if !state.is_partial && !state.value.is_null() {
-        return state.value.clone();
-    }
-    from_nothing.retain(|change| change.redaction.is_none());
-    let mut value = start(&from_nothing);
-    let applies = from_nothing
-        .rebase(&value)
-        .changes
-        .apply(&mut value)
-        .is_ok();
-    match state.value {
-        Value::Null if !value.is_null() => value,
-        Value::Null => Value::Object(Map::new()),
-        part if applies && agree(part, true, &value, false) => value,
-        part => part.clone(),
-    }
-}
-
-/// Completes the changes between two states of an object that is older than the trail by `recorded`, the
-/// composition of the entries in between.
-///
-/// A field that one state lacks was not added or removed, unless an entry reports that: the old
-/// value of the first entry with the field is its former value.
-pub(super) fn completed(
-    mut compared: Changes,
-    recorded: &Changes,
-    from: State<'_>,
-    to: State<'_>,
-) -> Changes {
-    let in_order =
-        |change: &Change| !change.moved.is_empty() || by_position(&change.path.segments());
-    let allowed = |change: &Change| {
-        let [old, new] = [&change.old, &change.new].map(Option::as_ref);
-        from.allows(change, old) && to.allows(change, new)
-    };
-    if recorded
-        .iter()
-        .all(|change| in_order(change) || allowed(change))
-        && from.leads_to(&to, recorded)
-        && to.leads_to(&from, &recorded.invert())
-    {
-        return recorded.clone();
-    }
-    // A change without an entry lies in between: the states show it in the parts that both have.
-    compared.retain(|change| {
-        let appears = from.is_partial && change.old.is_none() && change.new.is_some();
-        let disappears = to.is_partial && change.new.is_none() && change.old.is_some();
-        !appears && !disappears
-    });
-    // A reordered list has values of its own for its items.
-    let has_inside = |outer: &Change, change: &Change| {
-        outer.path != change.path && outer.moved.is_empty() && change.path.is_within(&outer.path)
-    };
-    // Without its list, an item has no position to compare.
-    let has_list = |change: &Change| {
-        let list = outside_lists(&change.path);
-        [from, to].iter().all(|state| {
-            list.find_in(state.value).is_some()
-                && change
-                    .moved
-                    .iter()
-                    .all(|step| state.has_item(&change.path, &step.item))
-        })
-    };
-    let lacks = |state: &State<'_>, change: &Change| {
-        !state.is_partial && change.path.find_in(state.value).is_none()
-    };
-    let reported = |change: &Change| {
-        let mut change = change.clone();
-        if in_order(&change) {
-            return (!has_list(&change)).then_some(change);
+    /// Returns whether a value has the fields, and the items of keyed lists, that a part of it has. `names` are the
+    /// names in its path.
+    fn is_part(&self, names: &[String], part: &Value, all: &Value) -> bool {
+        match (part, all) {
+            (Value::Object(part), Value::Object(all)) => part.iter().all(|(name, part)| {
+                let names = [names, std::slice::from_ref(name)].concat();
+                all.get(name)
+                    .is_some_and(|all| self.is_part(&names, part, all))
+            }),
+            (Value::Array(part), Value::Array(all)) if self.key(names).is_some() => {
+                let key = self.key(names).unwrap_or_default();
+                // Items mostly have the order of the other list.
+                let mut next = 0;
+                part.iter().all(|part| {
+                    let mut indices = (next..all.len()).chain(0..next);
+                    let found =
+                        indices.find(|&index| key_of(&all[index], key) == key_of(part, key));
+                    next = found.map_or(next, |index| index + 1);
+                    found.is_some_and(|index| self.is_part(names, part, &all[index]))
+                })
+            }
+            (part, all) => nesting::equal_ignoring_scale(part, all),
         }
-        // A complete state shows that its part was removed or added without an entry.
-        if change.new.is_some() && lacks(&to, &change) {
-            change.new = None;
-        }
-        if change.old.is_some() && lacks(&from, &change) {
-            change.old = None;
-        }
-        allowed(&change).then_some(change)
-    };
-    let mut list: Vec<Change> = recorded
-        .iter()
-        .filter_map(reported)
-        .filter(|change| change.old.is_some() || change.new.is_some() || in_order(change))
-        .filter(|change| !compared.iter().any(|other| has_inside(other, change)))
-        .collect();
-    compared.retain(|change| {
-        let covers = |other: &Change| other.path == change.path || has_inside(other, change);
-        !list.iter().any(covers)
-    });
-    list.extend(compared.iter().cloned());
-    Changes::from_vec(list)
+    }
 }

@@ -16,7 +16,6 @@ use serde_json::{Map, Value};
 
 use super::breaks::{self, Earlier, Link};
 use super::missing_fields::{Visit, find};
-use super::partial_state::State;
 use super::serde_names::SerdeNames;
 use super::version_diff::names_member;
 use crate::action::{Action, Outcome};
@@ -104,14 +103,11 @@ impl Reconstruction {
         !self.state.is_null() || !self.complete
     }
 
-    /// Returns the state, and whether it may lack fields that the object had.
-    pub(super) fn as_state(&self) -> State<'_> {
-        let mut missing = self.missing.iter();
-        State {
-            value: &self.state,
-            is_partial: missing
-                .any(|part| part.path == Path::ROOT && part.reason == MissingReason::StartsLater),
-        }
+    /// Returns whether the object existed and is older than the trail, so that the state may lack fields.
+    pub(super) fn is_partial(&self) -> bool {
+        let starts_later =
+            |part: &Missing| part.path == Path::ROOT && part.reason == MissingReason::StartsLater;
+        self.missing.iter().any(starts_later)
     }
 
     /// Returns whether the object existed, but the trail has no part of it.
@@ -435,7 +431,7 @@ fn adds_item(change: &Change) -> bool {
 }
 
 /// Returns whether a path finds an item of a list by its position.
-pub(super) fn by_position(segments: &[PathSegment]) -> bool {
+fn by_position(segments: &[PathSegment]) -> bool {
     let mut segments = segments.iter();
     segments.any(|segment| matches!(segment, PathSegment::Index(_)))
 }
@@ -517,8 +513,7 @@ pub(super) fn start(changes: &Changes) -> Value {
     };
     match first.path.segments().first() {
         None if !first.moved.is_empty() => Value::Array(Vec::new()),
-        None if first.redaction.is_none() => first.old.clone().unwrap_or_default(),
-        None => Value::Null,
+        None => first.old.clone().unwrap_or_default(),
         Some(PathSegment::Index(_) | PathSegment::Match { .. }) => Value::Array(Vec::new()),
         Some(PathSegment::Name(_)) => Value::Object(Map::new()),
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::rebuild::{makes_version, rebuild, start};
-use super::{History, composed, mark_hidden, partial_state, version_diff, without_indices};
+use super::{History, Reconstruction, composed, mark_hidden, version_diff};
 use crate::action::Action;
 use crate::change::{Changes, Conflict, Rebase};
 use crate::entry::LogEntry;
@@ -59,48 +59,36 @@ impl History {
             .filter(|part| matches!(part.reason, MissingReason::Masked | MissingReason::Hashed))
             .map(|part| part.path.clone())
             .collect();
-        if hidden.is_empty() {
-            return Some(self.changes(newest, &latest, number, &target));
-        }
-        if !latest.exists() && target.exists() {
-            let from_nothing = composed(&self.between(newest, number), false);
-            target.state = partial_state::existing(target.as_state(), from_nothing);
-        } else if latest.is_unknown() || target.is_unknown() {
+        if !target.exists() {
+            // Nothing is restored: the object is removed with its hidden values.
             let mut changes = self.changes(newest, &latest, number, &target);
-            changes.retain(|change| change.redaction.is_none());
+            mark_hidden(&mut changes, &[&latest]);
             return Some(changes);
         }
-        if target.state.is_null() {
-            // Nothing is restored: the object is removed with its hidden values.
-            let mut changes = crate::diff(&latest.state, &target.state);
-            mark_hidden(&mut changes, &[&latest]);
+        if !latest.exists() {
+            let from_nothing = composed(&self.between(newest, number), false);
+            let mut restored = self.beside_none(&target, from_nothing);
+            for path in &hidden {
+                remove_part(&mut restored, &path.segments());
+            }
+            return Some(crate::diff(&Value::Null, &restored));
+        }
+        let is_older = |state: &Reconstruction| state.is_partial() || state.is_unknown();
+        if hidden.is_empty() || is_older(&latest) || is_older(&target) {
+            let mut changes = self.changes(newest, &latest, number, &target);
+            mark_hidden(&mut changes, &[&latest, &target]);
+            changes.retain(|change| change.redaction.is_none());
             return Some(changes);
         }
         for path in &hidden {
             remove_part(&mut latest.state, &path.segments());
             remove_part(&mut target.state, &path.segments());
         }
-        if latest.state.is_null() || target.state.is_null() {
-            return Some(crate::diff(&latest.state, &target.state));
-        }
-        let states = [&latest.state, &target.state];
-        let changes = version_diff::compare(self.fields, &self.entries, states[0], states[1]);
-        let (from_state, to_state) = (latest.as_state(), target.as_state());
-        if !from_state.is_partial && !to_state.is_partial {
-            return Some(changes);
-        }
-        let mut recorded = composed(&self.between(newest, number), false);
-        recorded.retain(|change| {
-            let path = without_indices(&change.path);
-            let overlaps = |part: &Path| path.is_within(part) || part.is_within(&path);
-            change.redaction.is_none()
-                && !hidden
-                    .iter()
-                    .map(without_indices)
-                    .any(|part| overlaps(&part))
-        });
-        Some(partial_state::completed(
-            changes, &recorded, from_state, to_state,
+        Some(version_diff::compare(
+            self.fields,
+            &self.entries,
+            &latest.state,
+            &target.state,
         ))
     }
 

@@ -108,6 +108,14 @@ impl RecordedKinds {
         kinds
     }
 
+    /// Returns the field that identifies the items of the list at a path, if entries record it so.
+    pub(super) fn key(&self, names: &[String]) -> Option<&str> {
+        match self.by_path.get(names) {
+            Some(Kind::Keyed(field)) => Some(field),
+            _ => None,
+        }
+    }
+
     /// Returns whether entries record the value at a path as a set.
     pub(super) fn is_set(&self, names: &[String]) -> bool {
         self.by_path.get(names) == Some(&Kind::Set)
