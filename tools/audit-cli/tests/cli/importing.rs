@@ -457,17 +457,23 @@ fn a_pipe_is_opened_once() {
         assert_eq!(recorded["additional_data"]["sha256"], digest);
     }
     let store = trail(&folder);
-    let output = auditlog()
-        .write_stdin("")
-        .arg("--store")
-        .arg(&store)
-        .args(["import", "--format", "tables", "/dev/stdin"])
-        .output()
-        .expect("the command runs");
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        message.contains("tables cannot be read from a pipe"),
-        "{message}"
-    );
+    for (input, args) in [
+        ("", &["--format", "tables", "/dev/stdin"][..]),
+        ("SQLite format 3\0", &["/dev/stdin"]),
+    ] {
+        let output = auditlog()
+            .write_stdin(input)
+            .arg("--store")
+            .arg(&store)
+            .arg("import")
+            .args(args)
+            .output()
+            .expect("the command runs");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            message.contains("tables cannot be read from a pipe"),
+            "{message}"
+        );
+    }
 }

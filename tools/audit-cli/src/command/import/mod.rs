@@ -104,14 +104,14 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
     // Opened before a store is created for a missing file.
     let mut input = Input::open(&args.file)?;
     let name = input.name();
-    let format = match args.format {
-        Some(format) => format,
-        None => Format::of(&mut input)?,
-    };
     // A missing store is created with the first entry, so that an empty file creates none.
     let trail = match mode {
         AccessMode::Create if !store::exists(&StoreLocation::of(&session.global)?)? => None,
         mode => Some(Trail::open(&session.global, mode)?),
+    };
+    let format = match args.format {
+        Some(format) => format,
+        None => Format::of(&mut input)?,
     };
     interrupt::watch()?;
     let global = session.global.clone();
