@@ -127,9 +127,9 @@ fn cart() -> impl Strategy<Value = Cart> {
     )
 }
 
-/// One step of a life: a cart, and which fields of it are taken over.
+/// One step of a life: a cart, which fields of it are taken over, and what happens to single items.
 fn step() -> impl Strategy<Value = (Cart, u16)> {
-    let fields = prop_oneof![(0..11_u16).prop_map(|field| 1 << field), any::<u16>()];
+    let fields = prop_oneof![(0..14_u16).prop_map(|field| 1 << field), any::<u16>()];
     (cart(), fields)
 }
 
@@ -142,6 +142,17 @@ fn take(cart: &mut Cart, from: Cart, fields: u16) {
         )*};
     }
     take!(0 name 1 items 2 tags 3 codes 4 prices 5 notes 6 size 7 kind 8 card 9 more 10 groups);
+    let has = |bit: u16| fields & (1 << bit) != 0;
+    let items = &mut cart.items;
+    if has(11) && !items.is_empty() {
+        items.rotate_left(1);
+    }
+    if let Some(item) = items.last_mut().filter(|_| has(12)) {
+        item.price ^= 1;
+    }
+    if has(13) {
+        items.pop();
+    }
 }
 
 /// Checks what the differences between versions say.
@@ -200,8 +211,13 @@ proptest! {
         let cart = ObjectRef::new("Cart", "1");
         let nameless = AuditLog::builder().store(audit.log().store()).build();
         let nameless = nameless.history_of(cart.clone()).expect("a history");
-        let later = nameless.entries()[1..].to_vec();
-        let later = audit.log().history_from(cart, later).expect("a history");
+        // Without the oldest entries, as after a removal of them.
+        let later: Vec<History> = (1..nameless.entries().len())
+            .map(|first| {
+                let entries = nameless.entries()[first..].to_vec();
+                audit.log().history_from(cart.clone(), entries).expect("a history")
+            })
+            .collect();
         for history in [auditlog::history::<Cart>(1).expect("a history"), nameless] {
             prop_assert!(history.breaks().is_empty(), "{:?}", history.breaks());
             for (number, state) in states.iter().enumerate() {
@@ -209,9 +225,12 @@ proptest! {
                 prop_assert_eq!(&version.state, state);
                 prop_assert!(version.complete, "{:?}", version.missing);
             }
-            for (number, state) in states[1..].iter().enumerate() {
-                let part = later.at_version(number + 1).expect("a version").state;
-                prop_assert!(is_part(&part, state), "{part} of {state}");
+            for (first, later) in later.iter().enumerate() {
+                prop_assert!(later.breaks().is_empty(), "{:?}", later.breaks());
+                for (number, state) in states.iter().skip(first + 1).enumerate() {
+                    let part = later.at_version(number + 1).expect("a version").state;
+                    prop_assert!(is_part(&part, state), "{part} of {state}");
+                }
             }
             differences(&history)?;
             let entries: Vec<&Changes> = history
@@ -223,10 +242,10 @@ proptest! {
                 for to in from + 1..=states.len() {
                     composed = composed.compose(entries[to - 1]);
                     prop_assert_eq!(&history.diff(from, to).expect("versions"), &composed);
-                    if from > 1 {
-                        // Without the creation, an entry is the first to mention each field.
-                        let diff = later.diff(from - 1, to - 1).expect("versions");
-                        prop_assert_eq!(&diff, &composed, "without the creation");
+                    for (first, later) in later.iter().take(from - 1).enumerate() {
+                        let without = first + 1;
+                        let diff = later.diff(from - without, to - without).expect("versions");
+                        prop_assert_eq!(&diff, &composed, "without {} entries", without);
                     }
                 }
             }
