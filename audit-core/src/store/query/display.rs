@@ -161,6 +161,9 @@ impl fmt::Display for Term<'_> {
 fn is_plain(text: &str) -> bool {
     let is_delimiter = |byte| matches!(byte, b'"' | b'\\' | b'(' | b')');
     let is_ascii = |byte: u8| byte.is_ascii_graphic() && !is_delimiter(byte);
+    if text.contains("||") || text.contains("&&") {
+        return false;
+    }
     // Most texts are ASCII.
     text.bytes().all(is_ascii)
         || !text.bytes().any(is_delimiter) && !text.contains(char::is_whitespace)

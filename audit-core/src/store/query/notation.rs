@@ -67,12 +67,33 @@ pub(super) fn check_word(word: &str, column: usize) -> Result<(), ParseQueryErro
 fn check_operator(word: &str, column: usize) -> Result<(), ParseQueryError> {
     for (operator, hint) in OPERATORS {
         if word.starts_with(operator) {
-            let message = format!("`{operator}` is not an operator");
-            let hint = format!("{hint}, or use double quotes to search for the text");
-            return Err(ParseQueryError::at(column, message).hint(hint));
+            return Err(no_operator(operator, hint, column));
         }
     }
     Ok(())
+}
+
+/// Checks that a value does not go on with an operator and another condition, as in `alice||actor:bob`.
+pub(super) fn check_value(value: &str, column: usize) -> Result<(), ParseQueryError> {
+    for (operator, hint) in OPERATORS {
+        for (at, _) in value.match_indices(operator) {
+            let rest = value[at..].trim_start_matches(['|', '&']);
+            if rest
+                .split_once(':')
+                .is_some_and(|(name, _)| key(name).is_some())
+            {
+                let column = column + value[..at].chars().count();
+                return Err(no_operator(operator, hint, column));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn no_operator(operator: &str, hint: &str, column: usize) -> ParseQueryError {
+    let message = format!("`{operator}` is not an operator");
+    let hint = format!("{hint}, or use double quotes to search for the text");
+    ParseQueryError::at(column, message).hint(hint)
 }
 
 /// Checks that a word after another one is not a sign after a key, as in `actor = alice`.

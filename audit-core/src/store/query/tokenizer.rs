@@ -101,6 +101,7 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
                     return Err(lacks_key(column));
                 }
                 notation::check_word(&term.value, column)?;
+                notation::check_value(&format!("{}:", term.value), column)?;
                 chars.next();
                 term.key = Some((std::mem::take(&mut term.value), term.column));
                 term.column = at + 2;
@@ -138,7 +139,10 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
             Err(ParseQueryError::at(term.column, message)
                 .hint("write it directly after the colon, without a space"))
         }
-        Some(_) => Ok(Kind::Term(term)),
+        Some(_) => {
+            notation::check_value(&term.value, term.column)?;
+            Ok(Kind::Term(term))
+        }
     }
 }
 
