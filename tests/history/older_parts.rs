@@ -209,10 +209,20 @@ fn a_deleted_object_comes_back_with_the_fields_of_its_deletion() {
         "pin": {"old": "***", "redaction": "masked"},
         "total": {"old": 1},
     });
-    assert_diff(
-        &[first, entry(2, "delete", masked)],
-        &[r#"$: {"name":"x","total":1} -> null"#],
+    let hidden = updated(
+        1,
+        json!({"pin": {"old": "*", "new": "**", "redaction": "masked"}}),
     );
+    for first in [first, hidden] {
+        let history = history(&[first, entry(2, "delete", masked.clone())]);
+        let removed = &history.diff(1, 2).expect("two versions")["$"];
+        let old = json!({"name": "x", "pin": "***", "total": 1});
+        assert_eq!(removed.old, Some(old));
+        assert_eq!(removed.redaction, Some(auditlog::Redaction::Partial));
+        let back = history.revert_to(1).expect("a version");
+        assert_eq!(back["$"].new, Some(json!({"name": "x", "total": 1})));
+        assert_eq!(back["$"].redaction, None);
+    }
 }
 
 #[test]

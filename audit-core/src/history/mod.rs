@@ -388,14 +388,8 @@ impl History {
         match (old.exists(), new.exists()) {
             (true, true) => {}
             (false, false) => return Changes::new(),
-            (false, true) => {
-                let new = self.beside_none(new, composed(&between, from <= to));
-                return crate::diff(&Value::Null, &new);
-            }
-            (true, false) => {
-                let old = self.beside_none(old, composed(&between, from > to));
-                return crate::diff(&old, &Value::Null);
-            }
+            (false, true) => return self.creation(new, &composed(&between, from <= to)),
+            (true, false) => return self.creation(old, &composed(&between, from > to)).invert(),
         }
         if old.is_unknown() || new.is_unknown() {
             return composed(&between, from <= to);
@@ -413,13 +407,19 @@ impl History {
         changes
     }
 
-    /// Returns the state of an object that exists, to be compared with a version in which it does not.
-    fn beside_none(&self, found: &Reconstruction, from_nothing: Changes) -> Value {
-        if found.is_partial() || found.is_unknown() {
-            self.existing(&found.state, from_nothing)
-        } else {
-            found.state.clone()
+    /// Returns the changes from a version in which the object does not exist to one in which it does;
+    /// `recorded` are those of the entries.
+    fn creation(&self, found: &Reconstruction, recorded: &Changes) -> Changes {
+        if !found.is_partial() && !found.is_unknown() {
+            return crate::diff(&Value::Null, &found.state);
         }
+        let mut changes = crate::diff(&Value::Null, &self.existing(&found.state, recorded));
+        if recorded.iter().any(|change| change.redaction.is_some()) {
+            for change in changes.list_mut() {
+                change.redaction = Some(Redaction::Partial);
+            }
+        }
+        changes
     }
 
     /// Returns the entries that made the later versions of a range of versions, oldest first.

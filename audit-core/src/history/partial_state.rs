@@ -106,9 +106,8 @@ impl History {
 
     /// Returns the state of an object that exists, beside a version in which it does not: with the fields of
     /// `from_nothing`, the recorded changes from the latter to the former, if the state has only a part of them.
-    pub(super) fn existing(&self, state: &Value, mut from_nothing: Changes) -> Value {
-        from_nothing.retain(|change| change.redaction.is_none());
-        let mut value = start(&from_nothing);
+    pub(super) fn existing(&self, state: &Value, from_nothing: &Changes) -> Value {
+        let mut value = start(from_nothing);
         let changes = from_nothing.rebase(&value).changes;
         let applies = changes.apply(&mut value).is_ok();
         if state.is_null() {
@@ -119,7 +118,17 @@ impl History {
             };
         }
         let kinds = RecordedKinds::of(&self.entries);
-        let is_part = applies && kinds.contradictions(state, &value).is_empty();
+        let mut part = state.clone();
+        for change in from_nothing
+            .iter()
+            .filter(|change| change.redaction.is_some())
+        {
+            // Masked forms of one value may differ.
+            if let (Some(field), Value::Object(fields)) = (field(&change.path), &mut part) {
+                fields.remove(&field);
+            }
+        }
+        let is_part = applies && kinds.contradictions(&part, &value).is_empty();
         if is_part { value } else { state.clone() }
     }
 }

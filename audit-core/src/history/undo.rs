@@ -66,12 +66,20 @@ impl History {
             return Some(changes);
         }
         if !latest.exists() {
-            let from_nothing = composed(&self.between(newest, number), false);
-            let mut restored = self.beside_none(&target, from_nothing);
-            for path in &hidden {
-                remove_part(&mut restored, &path.segments());
+            let recorded = composed(&self.between(newest, number), false);
+            let mut restored = self.creation(&target, &recorded);
+            let recorded = recorded.iter().filter(|change| change.redaction.is_some());
+            let hidden = hidden.iter().chain(recorded.map(|change| &change.path));
+            let hidden: Vec<_> = hidden.map(Path::segments).collect();
+            for change in restored.list_mut() {
+                change.redaction = None;
+                if let Some(state) = &mut change.new {
+                    for path in &hidden {
+                        remove_part(state, path);
+                    }
+                }
             }
-            return Some(crate::diff(&Value::Null, &restored));
+            return Some(restored);
         }
         let is_older = |state: &Reconstruction| state.is_partial() || state.is_unknown();
         if hidden.is_empty() || is_older(&latest) || is_older(&target) {
