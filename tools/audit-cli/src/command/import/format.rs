@@ -99,7 +99,7 @@ pub(super) struct Fault {
 pub(super) type Each<'e> = &'e mut dyn FnMut(Result<Found, Fault>) -> Result<(), Error>;
 
 impl Format {
-    /// Detects the format of an input: a SQLite file has tables, and any other one JSON lines.
+    /// Detects the format of an input: a SQLite file has tables, and any other input has JSON lines.
     pub(super) fn of(input: &mut Input<'_>) -> Result<Self, Error> {
         Ok(if input.begins_with(SQLITE)? {
             Self::Tables
@@ -140,8 +140,13 @@ impl Format {
                 });
             }
             Self::Jsonl => {
-                let name = input.name();
-                let mut reader = Summed::new(input.into_reader());
+                let (name, kind, is_stream) = (input.name(), input.kind(), input.file().is_none());
+                let mut reader = input.into_reader();
+                let begins = |bytes: &[u8]| bytes.starts_with(SQLITE);
+                if is_stream && reader.fill_buf().is_ok_and(begins) {
+                    return Err(no_tables(kind));
+                }
+                let mut reader = Summed::new(reader);
                 let read = json_lines(&mut reader, &name, each);
                 // Not after an interrupt or a read error.
                 if matches!(read, Ok(()) | Err(Error::Line { .. })) {
@@ -157,14 +162,18 @@ impl Format {
             Self::SqlalchemyContinuum => Some(audit_import::Format::SqlAlchemyContinuum),
         };
         let Some(file) = input.file() else {
-            return Err(Error::Usage {
-                message: format!("tables cannot be read from {}", input.kind()),
-                hint: "name the SQLite file",
-            });
+            return Err(no_tables(input.kind()));
         };
         // The reader is closed before SQLite opens the file: closing it later would release SQLite's locks.
         *checksum = Summed::new(input.into_reader()).finish();
         tables(file, library, map, each)
+    }
+}
+
+fn no_tables(kind: &str) -> Error {
+    Error::Usage {
+        message: format!("tables cannot be read from {kind}"),
+        hint: "name the SQLite file",
     }
 }
 

@@ -2,7 +2,7 @@
 //! its bytes only once.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use crate::error::Error;
@@ -18,7 +18,7 @@ pub(super) struct Input<'p> {
 enum Source {
     Standard,
     /// A pipe, a socket or a device.
-    Stream(BufReader<File>),
+    Stream(File),
     File(File),
 }
 
@@ -60,18 +60,19 @@ impl<'p> Input<'p> {
         matches!(self.source, Source::File(_)).then_some(self.path)
     }
 
-    /// Returns whether the input begins with these bytes, which stay unread. Of a stream, only the bytes of its
-    /// first read count.
+    /// Returns whether a file begins with these bytes. A stream is not read, because it
+    /// cannot be rewound.
     pub(super) fn begins_with(&mut self, bytes: &[u8]) -> Result<bool, Error> {
-        let begins = match &mut self.source {
-            Source::Standard => begins(&mut io::stdin().lock(), bytes),
-            Source::Stream(stream) => begins(stream, bytes),
-            Source::File(file) => {
-                let begins = begins(&mut BufReader::new(&mut *file), bytes);
-                begins.and_then(|begins| file.rewind().map(|()| begins))
-            }
+        let Source::File(file) = &mut self.source else {
+            return Ok(false);
         };
-        begins.map_err(|source| self.error(source))
+        let mut first = Vec::new();
+        let read = file
+            .take(bytes.len() as u64)
+            .read_to_end(&mut first)
+            .and_then(|_| file.rewind());
+        read.map_err(|source| self.error(source))?;
+        Ok(first == bytes)
     }
 
     /// Makes the error of a failed read.
@@ -86,24 +87,19 @@ impl<'p> Input<'p> {
     pub(super) fn into_reader(self) -> Box<dyn BufRead> {
         match self.source {
             Source::Standard => Box::new(io::stdin().lock()),
-            Source::Stream(stream) => Box::new(stream),
-            Source::File(file) => Box::new(BufReader::new(file)),
+            Source::Stream(file) | Source::File(file) => Box::new(BufReader::new(file)),
         }
     }
-}
-
-fn begins(input: &mut impl BufRead, bytes: &[u8]) -> io::Result<bool> {
-    Ok(input.fill_buf()?.starts_with(bytes))
 }
 
 impl Source {
     fn of(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        // Reading a folder fails with an error that names it.
+        // Reading a folder fails with an error that says so.
         Ok(if metadata.is_file() || metadata.is_dir() {
             Self::File(file)
         } else {
-            Self::Stream(BufReader::new(file))
+            Self::Stream(file)
         })
     }
 }
