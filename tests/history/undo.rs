@@ -108,3 +108,29 @@ fn what_did_not_happen_is_not_undone() {
     let history = auditlog::history::<User>(1).expect("readable");
     assert!(history.undo(denied).is_none());
 }
+
+#[test]
+fn a_deleted_object_comes_back_with_the_clear_parts_beside_a_masked_one() {
+    #[derive(Auditable)]
+    struct Card {
+        expires: u16,
+        #[audit(mask)]
+        pin: String,
+    }
+    #[derive(Auditable)]
+    struct Holder {
+        id: u32,
+        card: Card,
+    }
+    let _audit = auditlog::testing::capture();
+    auditlog::register::<Holder>();
+    let pin = "1234".to_owned();
+    let card = Card { expires: 2030, pin };
+    let holder = Holder { id: 1, card };
+    auditlog::created(&holder).record().expect("recorded");
+    auditlog::deleted(&holder).record().expect("recorded");
+    let history = auditlog::history::<Holder>(1).expect("a history");
+    let back = history.revert_to(1).expect("a version");
+    let clear = serde_json::json!({"id": 1, "card": {"expires": 2030}});
+    assert_eq!(back["$"].new, Some(clear));
+}

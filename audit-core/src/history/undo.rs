@@ -59,6 +59,7 @@ impl History {
             .filter(|part| matches!(part.reason, MissingReason::Masked | MissingReason::Hashed))
             .map(|part| part.path.clone())
             .collect();
+        let is_older = |state: &Reconstruction| state.is_partial() || state.is_unknown();
         if !target.exists() {
             // Nothing is restored: the object is removed with its hidden values.
             let mut changes = self.changes(newest, &latest, number, &target);
@@ -68,7 +69,10 @@ impl History {
         if !latest.exists() {
             let recorded = composed(&self.between(newest, number), false);
             let mut restored = self.creation(&target, &recorded);
-            let recorded = recorded.iter().filter(|change| change.redaction.is_some());
+            // The state of an object older than the trail does not name all of its hidden parts.
+            let recorded = recorded
+                .iter()
+                .filter(|change| is_older(&target) && change.redaction.is_some());
             let hidden = hidden.iter().chain(recorded.map(|change| &change.path));
             let hidden: Vec<_> = hidden.map(Path::segments).collect();
             for change in restored.list_mut() {
@@ -81,7 +85,6 @@ impl History {
             }
             return Some(restored);
         }
-        let is_older = |state: &Reconstruction| state.is_partial() || state.is_unknown();
         if hidden.is_empty() || is_older(&latest) || is_older(&target) {
             let mut changes = self.changes(newest, &latest, number, &target);
             mark_hidden(&mut changes, &[&latest, &target]);
