@@ -95,7 +95,7 @@ impl<'p> Input<'p> {
 impl Source {
     fn of(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        // Reading a folder fails with an error that says so.
+        // Reading a folder fails with an error that names it.
         Ok(if metadata.is_file() || metadata.is_dir() {
             Self::File(file)
         } else {
